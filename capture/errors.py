@@ -1,0 +1,88 @@
+"""The exception tree of `capture`.
+
+CaptureError
+├── DecodeError (also ValueError)
+│   ├── HepError
+│   ├── SipError
+│   └── MediaError
+├── JournalError
+│   └── JournalFull
+├── StoreError
+│   ├── DatabaseAway
+│   ├── PositionMoved
+│   ├── PartitionMissing
+│   ├── BatchRefused
+│   ├── SchemaMismatch
+│   └── PayloadCorrupt
+└── ConfigError
+"""
+
+
+class CaptureError(Exception):
+    """Base of all errors raised by `capture`."""
+
+
+class DecodeError(CaptureError, ValueError):
+    """Bytes that are not what they claim to be."""
+
+    def __init__(self, reason: str, detail: str, offset: int = 0) -> None:
+        super().__init__(f"{detail} (at byte {offset})")
+        self.reason = reason
+        """A short stable word: the label of a counter."""
+        self.offset = offset
+        """Bytes from the packet's start."""
+
+
+class HepError(DecodeError):
+    """Not a HEP packet."""
+
+
+class SipError(DecodeError):
+    """Not a SIP message."""
+
+
+class MediaError(DecodeError):
+    """Not the report that the protocol type promises."""
+
+
+class JournalError(CaptureError):
+    """The journal's files are not usable."""
+
+
+class JournalFull(JournalError):
+    """No room for more records: the byte limit or the free-space floor is reached."""
+
+
+class StoreError(CaptureError):
+    """Base of what goes wrong between a batch and PostgreSQL."""
+
+
+class DatabaseAway(StoreError):
+    """The database cannot be reached or is in trouble of its own.
+
+    Roll back, wait, go on from the stored position.
+    """
+
+
+class PositionMoved(StoreError):
+    """The stored position is not where this batch began: another worker has committed past it."""
+
+
+class PartitionMissing(StoreError):
+    """A leaf table has gone or does not take this time: read the partitions anew."""
+
+
+class BatchRefused(StoreError):
+    """More rows refused than data alone explains: our fault, nothing is given up."""
+
+
+class SchemaMismatch(StoreError):
+    """The database's schema is older than this code needs, or newer and closed to it."""
+
+
+class PayloadCorrupt(StoreError):
+    """A stored payload cannot be restored: one message's error."""
+
+
+class ConfigError(CaptureError):
+    """A setting that cannot be."""

@@ -1,0 +1,106 @@
+"""The settings of intake, journal and worker: each field with unit, range and meaning. Nothing is read here."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+
+Bytes = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """A frozen part of the settings tree; a misspelt name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IntakeSettings(Part):
+    """Receiving HEP packets."""
+
+    receive_buffer_bytes: Bytes = Field(
+        32 * 1024 * 1024, ge=4096, description="kernel receive buffer asked for"
+    )
+    tcp_connections: int = Field(default=1000, ge=0, description="TCP connections at once; 0: no TCP")
+    tcp_connections_per_address: int = Field(
+        100, ge=1, description="TCP connections at once from one address"
+    )
+    tcp_idle_s: Seconds = Field(
+        86400, gt=0, description="a connection silent for so long is closed, in seconds"
+    )
+    tcp_first_packet_s: Seconds = Field(
+        30, gt=0, description="a new connection without a whole packet is closed"
+    )
+    tcp_stalled_s: Seconds = Field(
+        60, gt=0, description="a connection that stops in the middle of a packet is closed"
+    )
+
+
+class AcceptSettings(Part):
+    """Which packets are accepted; the others are `refused`."""
+
+    keys: tuple[SecretStr, ...] = Field(
+        default=(), description="HEP keys, one of which a packet must carry; none: any"
+    )
+    addresses: tuple[IPvAnyNetwork, ...] = Field(default=(), description="networks that may send; none: any")
+    keyless_addresses: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="networks that may send without a key (rtpengine, OpenSIPS and others cannot send one)",
+    )
+
+
+class JournalSettings(Part):
+    """The log of received packets on disk."""
+
+    segment_bytes: Bytes = Field(
+        64 * 1024 * 1024, ge=64 * 1024, le=1 << 31, description="size of a segment file"
+    )
+    max_bytes: Bytes = Field(
+        default=0, description="limit of one journal in bytes; 0: half of what is free at start"
+    )
+    min_free_bytes: Bytes = Field(
+        0, description="disk space left alone; 0: the larger of 1 GiB and 2 % of the disk"
+    )
+    sync_s: Seconds = Field(
+        1.0, gt=0, le=60, description="how often the journal is synced to disk, in seconds"
+    )
+
+
+class StorageSettings(Part):
+    """Rows and partitions."""
+
+    partition_hours: int = Field(default=2, ge=1, le=168, description="width of a new partition, in hours")
+    batch_rows: int = Field(default=2000, ge=1, le=20000, description="most messages of a batch")
+    batch_delay_ms: int = Field(
+        default=100, ge=1, le=10000, description="longest wait before a batch is sent, in ms"
+    )
+    payload: Literal["zstd", "plain"] = Field(default="zstd", description="how payloads are stored")
+    zstd_level: int = Field(default=3, ge=1, le=19, description="zstd compression level")
+    deduplicate_ms: int = Field(
+        0, ge=0, le=60000, description="equal messages within so many ms are one; 0: all kept"
+    )
+    key_memory_calls: int = Field(
+        default=100_000, ge=100, description="calls a worker remembers the written keys of"
+    )
+
+
+class SipSettings(Part):
+    """Reading SIP."""
+
+    custom_headers: tuple[str, ...] = Field(
+        default=(), description="headers that become searchable fields of that name"
+    )
+    correlation_headers: tuple[str, ...] = Field(
+        (),
+        description="headers that name the A leg (X-CID …); the first one present gives the correlation id",
+    )
+    correlation_header_wins: bool = Field(
+        False, description="such a header wins over the sender's correlation id"
+    )
+
+
+class HepSettings(Part):
+    """Reading HEP."""
+
+    max_payload_bytes: Bytes = Field(
+        default=1024 * 1024, ge=65536, description="limit of an inflated payload"
+    )
