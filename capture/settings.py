@@ -1,4 +1,7 @@
-"""The settings of intake, journal and worker: each field with unit, range and meaning. Nothing is read here."""
+"""The settings of intake, journal and worker: each field with unit, range and meaning.
+
+Nothing is read here.
+"""
 
 from typing import Annotated, Literal
 

@@ -1,0 +1,36 @@
+"""Under which time a packet is stored: the sender's where it is sensible, else the arrival.
+
+Source: hep-protocol, "Time". Knows nothing of packets beyond the two numbers they carry.
+"""
+
+from capture.row import Flag
+
+_EARLIEST_US = 946_684_800_000_000
+"""2000-01-01T00:00:00Z: no capture is older."""
+_DAY_US = 86_400_000_000
+_YEARS_US = 2 * 365 * _DAY_US
+
+
+def capture_time(
+    seconds: int | None, microseconds: int | None, arrival_us: int
+) -> tuple[int, Flag, int | None]:
+    """The time to store under, in µs; how it was found; the sender's own time in µs where another one is
+    stored."""
+    if seconds is None:
+        return arrival_us, Flag.ARRIVAL_TIME, None
+    sent_us = seconds * 1_000_000 + (microseconds or 0)
+    if -_DAY_US <= arrival_us - sent_us <= _DAY_US:
+        return sent_us, Flag.NONE, None
+    if sent_us == 0:
+        return arrival_us, Flag.ARRIVAL_TIME, None
+    if abs(arrival_us - sent_us) > _YEARS_US:
+        swapped_us = _swapped(seconds) * 1_000_000 + _swapped(microseconds or 0)
+        if abs(arrival_us - swapped_us) <= _DAY_US:
+            return swapped_us, Flag.SWAPPED_TIME, sent_us
+    if _EARLIEST_US <= sent_us <= arrival_us + _DAY_US:
+        return sent_us, Flag.NONE, None
+    return arrival_us, Flag.ARRIVAL_TIME, sent_us
+
+
+def _swapped(word: int) -> int:
+    return int.from_bytes((word & 0xFFFFFFFF).to_bytes(4, "big"), "little")
