@@ -1,0 +1,93 @@
+"""A PostgreSQL server for the tests, and a migrated, empty database of its own for each of them.
+
+`RHAPSODE_TEST_DATABASE_URL`, a superuser's URL, makes the tests use that server instead of one they start.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from migrations.run import upgrade
+from tests.support.postgres_server import PostgresServer
+
+URL_VARIABLE = "RHAPSODE_TEST_DATABASE_URL"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server and, in it, a migrated database to clone."""
+
+    url: str
+    """A superuser's URL to the database `postgres`."""
+    template: str
+
+    def database_url(self, name: str) -> str:
+        return _with_database(self.url, name)
+
+    def execute(self, *statements: str) -> None:
+        """Run statements one by one, each outside a transaction."""
+        run_elsewhere(_execute(self.url, statements))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server of this test session; with several pytest workers each has its own."""
+    given = os.environ.get(URL_VARIABLE)
+    started = None if given else PostgresServer().start()
+    url = given or (started.url if started else "")
+    running = Server(url, template=f"rhapsode_template_{uuid.uuid4().hex[:12]}")
+    try:
+        running.execute(f'create database "{running.template}"')
+        upgrade(running.database_url(running.template))
+        yield running
+        running.execute(f'drop database "{running.template}" with (force)')
+    finally:
+        if started:
+            started.stop()
+
+
+@pytest.fixture
+def empty_database_url(server: Server) -> Iterator[str]:
+    """A database without any table."""
+    yield from _database(server, "template0")
+
+
+@pytest.fixture
+def database_url(server: Server) -> Iterator[str]:
+    """A migrated database without any row."""
+    yield from _database(server, server.template)
+
+
+def _database(server: Server, template: str) -> Iterator[str]:
+    name = f"rhapsode_test_{uuid.uuid4().hex[:12]}"
+    server.execute(f'create database "{name}" template "{template}"')
+    yield server.database_url(name)
+    server.execute(f'drop database "{name}" with (force)')
+
+
+def run_elsewhere(work: Coroutine[None, None, T]) -> T:
+    """The result of a coroutine run on a loop of its own, so that pytest's loops stay untouched."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+async def _execute(url: str, statements: tuple[str, ...]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
