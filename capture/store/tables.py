@@ -2,6 +2,9 @@
 
 Two tables a class, messages and keys, each partitioned by range of capture time in microseconds, so that no driver
 converts a time on the way. The leaves are data, made by `rotate`, not by migrations. Knows nothing of HEP or SIP.
+
+`MESSAGE_COLUMNS` and `KEY_COLUMNS` are the columns that COPY sends, in this order, for every class: `capture.row`
+encodes by them. A message's id is not among them: its default is the next of the sequence.
 """
 
 from sqlalchemy import (
@@ -132,6 +135,11 @@ def _key_table(message_class: MessageClass) -> Table:
 
 MESSAGES: dict[MessageClass, Table] = {c: _message_table(c) for c in MessageClass}
 KEYS: dict[MessageClass, Table] = {c: _key_table(c) for c in MessageClass}
+
+MESSAGE_COLUMNS: tuple[str, ...] = tuple(
+    c.name for c in MESSAGES[MessageClass.CALL].columns if c.name != "id"
+)
+KEY_COLUMNS: tuple[str, ...] = tuple(c.name for c in KEYS[MessageClass.CALL].columns)
 
 journal_position = Table(
     "journal_position",
