@@ -5,9 +5,10 @@ import re
 from sqlalchemy import MetaData
 from sqlalchemy.schema import SchemaItem
 
+from api import tables as api_tables
 from capture.store import tables as capture_tables
 
-TARGETS: list[MetaData] = [capture_tables.metadata]
+TARGETS: list[MetaData] = [capture_tables.metadata, api_tables.metadata]
 
 _LEAF = re.compile(r"(messages|keys)_\d+_[a-z]+_p\d+(_|$)")
 

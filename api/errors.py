@@ -1,0 +1,99 @@
+"""The exception tree of `api`. No HTTP here: `handlers` has the one table from error to status and body.
+
+ApiError
+├── RequestError             the request cannot be understood
+│   └── BodyTooLarge
+├── NotAuthenticated
+│   ├── TokenMissing
+│   └── TokenInvalid
+├── AdminNeeded
+├── LoginRefused
+│   ├── LoginDisabled
+│   └── TooManyLogins
+├── AccountError             a user that is not there, a password that cannot be
+└── DatabaseError            the database is away, busy, or said no
+    ├── DatabaseTimeout
+    └── DatabaseMismatch
+"""
+
+
+class ApiError(Exception):
+    """Base of all errors raised by `api`; the text is for the one who asked."""
+
+
+class RequestError(ApiError):
+    """The request cannot be understood: wrong JSON, wrong types, missing fields."""
+
+    def __init__(self, message: str = "request format is not correct") -> None:
+        super().__init__(message)
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than `http.max_body_bytes`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"request body is larger than {limit_bytes} bytes")
+
+
+class NotAuthenticated(ApiError):
+    """The request brings no valid credentials."""
+
+
+class TokenMissing(NotAuthenticated):
+    """No `Authorization: Bearer …`."""
+
+    def __init__(self) -> None:
+        super().__init__("missing or malformed jwt")
+
+
+class TokenInvalid(NotAuthenticated):
+    """A token that this installation did not make, or that has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid or expired jwt")
+
+
+class AdminNeeded(ApiError):
+    """Logged in, but not as an administrator."""
+
+    def __init__(self) -> None:
+        super().__init__("This API requires admin access.")
+
+
+class LoginRefused(ApiError):
+    """Unknown user or wrong password; which of both is not said."""
+
+    def __init__(self, message: str = "incorrect password") -> None:
+        super().__init__(message)
+
+
+class LoginDisabled(LoginRefused):
+    """The right password of a user who is not enabled."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+class TooManyLogins(LoginRefused):
+    """Too many failed logins of this user or from this address."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("too many failed logins, try again later")
+        self.retry_after_s = retry_after_s
+        """When the next attempt may be made, in seconds from now."""
+
+
+class AccountError(ApiError):
+    """A user that does not exist, or a password that cannot be."""
+
+
+class DatabaseError(ApiError):
+    """The database is away, has no connection free, or refused a statement: the cause is `__cause__`."""
+
+
+class DatabaseTimeout(DatabaseError):
+    """A statement took longer than it may."""
+
+
+class DatabaseMismatch(DatabaseError):
+    """The schema is older than this code needs, or newer and closed to it."""
