@@ -1,0 +1,45 @@
+"""Which packet a worker is at, so that a packet that kills workers is known by its second victim.
+
+The mark stands in an mmap file and outlives the process. It is set while a packet is decoded and cleared
+while the worker waits or commits, so a worker ended by an operator or by the system seldom leaves one, and
+never twice at one place.
+"""
+
+from collections.abc import MutableSequence
+
+from capture.journal.figures import WorkerFigure
+
+_LETHAL_DEATHS = 2
+
+
+class PacketMark:
+    """The mark in a worker's figures."""
+
+    def __init__(self, words: MutableSequence[int]) -> None:
+        self._words = words
+
+    def find_lethal(self) -> tuple[int, int] | None:
+        """To be called once at start: the (segment, offset) of a packet at which two workers in a row died,
+        or None."""
+        words = self._words
+        mark = words[WorkerFigure.MARK]
+        if mark:
+            same = mark == words[WorkerFigure.DEATH]
+            words[WorkerFigure.DEATHS] = words[WorkerFigure.DEATHS] + 1 if same else 1
+            words[WorkerFigure.DEATH] = mark
+            words[WorkerFigure.MARK] = 0
+        if words[WorkerFigure.DEATHS] < _LETHAL_DEATHS:
+            return None
+        return words[WorkerFigure.DEATH] >> 32, words[WorkerFigure.DEATH] & 0xFFFFFFFF
+
+    def survive(self) -> None:
+        """The packet has been dealt with: its deaths are forgotten."""
+        self._words[WorkerFigure.DEATHS] = 0
+        self._words[WorkerFigure.DEATH] = 0
+
+    def set(self, segment: int, offset: int) -> None:
+        """The packet at this place is being decoded."""
+        self._words[WorkerFigure.MARK] = segment << 32 | offset
+
+    def clear(self) -> None:
+        self._words[WorkerFigure.MARK] = 0
