@@ -1,0 +1,54 @@
+"""A packet that ends two workers in a row is known."""
+
+from capture.journal.figures import WorkerFigure
+from capture.mark import PacketMark
+
+
+def words() -> list[int]:
+    return [0] * len(WorkerFigure)
+
+
+def test_worker_that_ended_well_names_nothing() -> None:
+    figures = words()
+    mark = PacketMark(figures)
+    mark.set(3, 64)
+    mark.clear()
+
+    assert PacketMark(figures).find_lethal() is None
+    assert PacketMark(figures).find_lethal() is None
+
+
+def test_one_death_is_no_proof() -> None:
+    figures = words()
+    PacketMark(figures).set(3, 64)
+
+    assert PacketMark(figures).find_lethal() is None
+
+
+def test_second_death_at_one_place_names_it() -> None:
+    figures = words()
+    PacketMark(figures).set(3, 64)
+    PacketMark(figures).find_lethal()
+    PacketMark(figures).set(3, 64)
+
+    assert PacketMark(figures).find_lethal() == (3, 64)
+
+
+def test_deaths_at_different_places_are_no_proof() -> None:
+    figures = words()
+    PacketMark(figures).set(3, 64)
+    PacketMark(figures).find_lethal()
+    PacketMark(figures).set(3, 1064)
+
+    assert PacketMark(figures).find_lethal() is None
+
+
+def test_place_stays_named_until_it_is_survived() -> None:
+    figures = words()
+    for _ in range(2):
+        PacketMark(figures).set(3, 64)
+        PacketMark(figures).find_lethal()
+
+    assert PacketMark(figures).find_lethal() == (3, 64)
+    PacketMark(figures).survive()
+    assert PacketMark(figures).find_lethal() is None
