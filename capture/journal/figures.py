@@ -22,7 +22,7 @@ class IntakeFigure(_Word):
     """Packets for which there was no room; survives restarts."""
     APPENDED_BYTES = auto()
     KERNEL_DROPS = auto()
-    """Datagrams the kernel dropped since the socket was opened; only journal 0000's file counts them."""
+    """Datagrams the kernel dropped, over all restarts; only the first journal's file counts them."""
     RECEIVE_BUFFER_BYTES = auto()
     """What the kernel granted."""
     CONNECTIONS = auto()
@@ -36,6 +36,10 @@ class IntakeFigure(_Word):
     """When the journal was last synced."""
     FULL = auto()
     """1 while there is no room."""
+    SOCKETS = auto()
+    """Which sockets `SOCKETS_DROPS` is of; others begin to count at 0."""
+    SOCKETS_DROPS = auto()
+    """How many drops of these sockets are in `KERNEL_DROPS`."""
 
 
 class WorkerFigure(_Word):
