@@ -112,10 +112,10 @@ class EmbeddedPostgres:
             raise PostgresError(f"PostgreSQL in {self.directory} runs already")
         self._account = account = server_account()
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        if self._lock is None:
-            lock = DirectoryLock(self.directory / "lock")
-            lock.acquire(PREDECESSOR_WAIT_S)
-            self._lock = lock
+        # A dead postmaster's backends still hold its lock, and none may live beside a new one.
+        self._release()
+        self._lock = DirectoryLock(self.directory / "lock")
+        self._lock.acquire(PREDECESSOR_WAIT_S)
         programs = reachable_programs(self.directory, account, self._given_programs)
         if not (self.cluster / "PG_VERSION").exists():
             self._initialize(programs, account)

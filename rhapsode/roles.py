@@ -1,0 +1,100 @@
+"""The roles as functions: what each process of Rhapsode does, whether alone or as a child of the supervisor.
+
+Imports are inside the functions, because each process needs only its own: intake is back within a third of a second.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from capture.intake.sockets import Sockets
+from rhapsode.settings import Settings
+
+
+def journal_directories(settings: Settings) -> list[Path]:
+    """The journals that intake writes, one a worker."""
+    return [settings.data_dir / "journal" / f"{number:04}" for number in range(settings.workers)]
+
+
+def run_intake(settings: Settings, sockets: Sockets) -> None:
+    """Receive and append until SIGTERM or SIGINT."""
+    from capture.intake.run import run
+
+    directories = journal_directories(settings)
+    for directory in directories:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(sockets, directories, settings.intake, settings.journal)
+
+
+def run_worker(settings: Settings, database_url: str, journal: Path, *, until_drained: bool = False) -> None:
+    """Store what a journal holds until SIGTERM or SIGINT, or until it is drained."""
+    from capture.worker import WorkerOptions, run
+
+    run(
+        WorkerOptions(
+            journal_dir=journal,
+            database_url=database_url,
+            storage=settings.storage,
+            sip=settings.sip,
+            hep=settings.decode,
+            accept=settings.accept,
+            until_drained=until_drained,
+        )
+    )
+
+
+def run_api(settings: Settings, database_url: str, sock: socket.socket) -> None:
+    """Serve HTTP until SIGTERM or SIGINT."""
+    from api.run import serve
+    from api.settings import ApiOptions
+
+    serve(
+        sock,
+        ApiOptions(
+            database_url=database_url,
+            data_dir=settings.data_dir,
+            http=settings.web,
+            auth=settings.auth,
+            search=settings.search,
+            custom_headers=settings.sip.custom_headers,
+        ),
+    )
+
+
+def prepare(settings: Settings, database_url: str) -> str | None:
+    """Migrate the database and see that there is an admin; the password when one had to be made up.
+
+    DatabaseAway when it cannot be reached; SchemaMismatch when it is newer and closed to this code.
+    """
+    from api.auth.accounts import ensure_admin
+
+    migrate(database_url)
+    password = settings.admin_password
+    return ensure_admin(database_url, password.get_secret_value() if password is not None else None)
+
+
+def migrate(database_url: str) -> None:
+    """Bring an empty or older database to this code's schema, under a lock; refuse one closed to it."""
+    from migrations.run import upgrade
+
+    upgrade(database_url)
+    asyncio.run(_check(database_url))
+
+
+async def _check(database_url: str) -> None:
+    from capture.store.connection import connect
+    from capture.store.schema import check_schema
+
+    connection = await connect(database_url)
+    try:
+        await check_schema(connection)
+    finally:
+        await connection.close()
+
+
+def password_set(database_url: str, user: str, password: str) -> None:
+    """Give the user a new password, making an admin of that name if there is none."""
+    from api.auth.accounts import set_password
+
+    set_password(database_url, user, password)
