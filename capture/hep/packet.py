@@ -1,7 +1,7 @@
 """What one HEP packet says, whatever its version.
 
-Source: HEP3 rev. 37, "General protocol structure"; HEPv1 and HEPv2 as their senders emit them. Knows nothing of
-bytes on the wire, sockets, clocks, SIP or tables.
+Source: HEP3 rev. 37, "General protocol structure"; HEPv1 and HEPv2 as their senders emit them. Knows nothing
+of bytes on the wire, sockets, clocks, SIP or tables.
 """
 
 from enum import IntFlag
@@ -16,11 +16,9 @@ class Reading(IntFlag):
     LONGER_THAN_LENGTH = 1
     """The datagram goes on after the length field's end (accepted: OpenSIPS and Kamailio accept it too)."""
     CUT_CHUNK = 2
-    """A chunk lied about its length after the payload had been read."""
+    """A chunk lied about its length, or chunks went on without end, after the payload had been read."""
     NOT_INFLATED = 4
     """Chunk 0x0010 held no zlib, gzip or deflate stream: its bytes are kept as they came."""
-    UNWRAPPED = 8
-    """The payload was taken out of a JSON wrapper (OpenSIPS homer5_on=0) or of a HEP packet inside HEP."""
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
@@ -29,8 +27,11 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     version: int
     """1, 2 or 3."""
     payload: bytes
-    """What was captured, inflated; empty for a keep-alive. Exactly as sent: the NULs that OpenSIPS adds after
-    HEPv1 and v2 stay in what is stored and are cut for reading and display only."""
+    """What was captured, inflated; empty for a keep-alive.
+
+    Exactly as sent: the NULs that OpenSIPS adds after HEPv1 and v2, its JSON wrapper around SIP, and HEP
+    inside HEP all stay in what is stored; they are taken off for reading and display only.
+    """
     family: int | None = None
     ip_protocol: int | None = None
     source: bytes | None = None
@@ -41,6 +42,7 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     seconds: int | None = None
     """Capture time by the agent's clock, since the Unix epoch; None in HEPv1."""
     microseconds: int | None = None
+    """To be added to the seconds; not always below 1,000,000."""
     protocol_type: int | None = None
     """Chunk 0x000b; None in HEPv1 and v2, which carry no type."""
     capture_id: int | None = None
@@ -54,7 +56,15 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     tcp_flags: int | None = None
     tos: int | None = None
     compressed_bytes: int | None = None
-    """Size of chunk 0x0010 where the payload came compressed."""
+    """Size of chunk 0x0010 where the payload came in it."""
     reading: Reading = Reading.NONE
     others: tuple[tuple[int, int, bytes], ...] = ()
     """Every other chunk, (vendor, type, body), in the order sent."""
+
+
+def is_keep_alive(packet: Packet) -> bool:
+    """Whether a packet only says that its sender lives: no payload, type 0, line ends, HFP's `HEP PING`."""
+    if packet.protocol_type == 0:
+        return True
+    payload = packet.payload
+    return len(payload) <= 64 and (payload == b"HEP PING" or not payload.strip(b"\r\n\0"))
