@@ -1,6 +1,7 @@
 """HEP packets to bytes: what `decode` reads back as the same packet.
 
-Source: HEP3 rev. 37, "General protocol structure", chunks in Kamailio's order; HEPv1 and v2 as `legacy` reads them.
+Source: HEP3 rev. 37, "General protocol structure", chunks in Kamailio's order; HEPv1 and v2 as `legacy` reads
+them.
 """
 
 import struct
@@ -41,11 +42,11 @@ from capture.hep.packet import Packet, Reading
 def encode_packet(packet: Packet) -> bytes:
     """One packet of the version it names.
 
-    HEP3: a field that is None is not sent; with `compressed_bytes` set the payload goes into chunk 0x0010, as a
-    zlib stream unless `NOT_INFLATED` says that it is none; a cut chunk or a longer datagram is not made again.
+    HEP3: a field that is None is not sent; with `compressed_bytes` set the payload goes into chunk 0x0010, as
+    a zlib stream unless NOT_INFLATED says that it is none; a cut chunk or a longer datagram is not made again.
 
-    HepError "length" when 16 bits cannot say how long a chunk or the packet is, "chunk" when a value does not fit
-    its field or, in HEPv1 and v2, has no field or is missing.
+    HepError "length" when 16 bits cannot say how long a chunk or the packet is, "chunk" when a value does not
+    fit its field or, in HEPv1 and v2, has no field or is missing.
     """
     if packet.version == 3:
         return _encode_v3(packet)

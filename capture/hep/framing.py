@@ -1,8 +1,9 @@
 """Cuts a TCP stream into HEP3 packets, and finds the next one after bytes that are none.
 
-Source: hep-protocol 8, "TCP": packets back to back, each as long as its length field says. Anything else is
-rubbish: HEPv1 and v2 and gzip members (which carry no length), `HELLO HFP`, the rest of a packet whose beginning
-was lost. Given bytes it returns packets; it knows nothing of sockets, clocks or what is in a packet.
+Source: HEP3 rev. 37, "General protocol structure": on TCP packets stand back to back, each as long as its
+length field says. Anything else is rubbish: HEPv1 and v2 and gzip members (which carry no length), `HELLO HFP`
+(HFP's greeting), the rest of a packet whose beginning was lost. Given bytes it returns packets; it knows
+nothing of sockets, clocks or what is in a packet.
 """
 
 from typing import Final, NamedTuple
@@ -30,8 +31,8 @@ class Rubbish(NamedTuple):
 class Framer:
     """One connection's stream; how it is split into pieces makes no difference to what comes out.
 
-    Between two calls it holds one unfinished packet at most: below 64 KiB, whatever is sent. The time is linear
-    in the bytes fed, also one byte at a time: what has been searched is not searched again.
+    Between two calls it holds one unfinished packet at most: below 64 KiB, whatever is sent. The time is
+    linear in the bytes fed, also one byte at a time: what has been searched is not searched again.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ class Framer:
         return self._end_run()
 
     def _judge(self, start: int, available: int) -> int | None:
-        """The length of the packet at `start`; 0 when none begins there; None when it takes more bytes to tell."""
+        """The length of the packet at `start`; 0 when there is none; None when it takes more bytes to tell."""
         held = self._held
         if not held.startswith(_MAGICS, start):
             return 0
