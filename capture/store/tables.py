@@ -1,10 +1,11 @@
 """The capture tables: one description for migrations, the writer and the readers.
 
-Two tables a class, messages and keys, each partitioned by range of capture time in microseconds, so that no driver
-converts a time on the way. The leaves are data, made by `rotate`, not by migrations. Knows nothing of HEP or SIP.
+Two tables a class, messages and keys, each partitioned by range of capture time in microseconds, so that no
+driver converts a time on the way. The leaves are data, made by `rotate`, not by migrations. Knows nothing of
+HEP or SIP.
 
-`MESSAGE_COLUMNS` and `KEY_COLUMNS` are the columns that COPY sends, in this order, for every class: `capture.row`
-encodes by them. A message's id is not among them: its default is the next of the sequence.
+`MESSAGE_COLUMNS` and `KEY_COLUMNS` are the columns that COPY sends, in this order, for every class:
+`capture.row` encodes by them. A message's id is not among them: its default is the next of the sequence.
 """
 
 from sqlalchemy import (

@@ -1,0 +1,241 @@
+"""The writer: batches of encoded rows into leaf tables, and the journal position that commits with them.
+
+What makes every packet stored exactly once is the last statement of a batch: the position moves only from
+where the batch began, its row count is seen before COMMIT is sent, and rows and position commit together or
+not at all.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from capture.errors import DatabaseAway, PositionMoved
+from capture.journal.record import Position
+from capture.route import MessageClass
+from capture.settings import StorageSettings
+from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.store import rotate
+from capture.store.codec import Dictionary, shipped_dictionary
+from capture.store.connection import Connection, RowsRefused
+from capture.store.copying import CopyOnce, CopyWithout
+from capture.store.partitions import HOUR_US, Leaf, PartitionMap, leaves_of
+from capture.store.schema import check_schema
+
+_OUTCOMES = [outcome.name.lower() for outcome in WORKER_OUTCOMES]
+_WRITTEN = WORKER_OUTCOMES.index(Outcome.WRITTEN)
+_FAILED = WORKER_OUTCOMES.index(Outcome.FAILED)
+
+_LOAD = f"""
+select segment, byte_offset, number, {", ".join(_OUTCOMES)}
+from journal_position where journal = $1 for update
+"""  # noqa: S608 # column names of our own
+_BEGIN = """
+insert into journal_position (journal, place, segment, byte_offset, number) values ($1, $2, $3, $4, $5)
+on conflict (journal) do nothing
+"""
+_MOVE = f"""
+update journal_position
+set segment = $4, byte_offset = $5, number = $6, updated_at = now(),
+    {", ".join(f"{name} = {name} + ${index}" for index, name in enumerate(_OUTCOMES, 7))}
+where journal = $1 and segment = $2 and byte_offset = $3
+"""  # noqa: S608 # column names of our own
+
+
+@dataclass(slots=True)
+class LeafRows:
+    """The rows of a batch for one leaf: tuples of binary COPY, without header and trailer."""
+
+    messages: list[bytes] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
+    """For each message, whatever tells the caller which packet it came from."""
+    keys: list[bytes] = field(default_factory=list)
+    key_calls: list[int] = field(default_factory=list)
+    """For each key row its `call`, by which a marked row replaces it should it be refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the records between two places of a journal came to."""
+
+    journal: UUID
+    start: Position
+    end: Position
+    outcomes: list[int]
+    """How many records ended in each of WORKER_OUTCOMES, in that order; messages count as written."""
+    leaves: dict[Leaf, LeafRows]
+    synchronous: bool
+    """COMMIT returns only once it is on disk: then the journal before `end` may be deleted."""
+
+
+class StoredPosition(NamedTuple):
+    """Where a journal's next batch begins, and what its records have come to so far."""
+
+    position: Position | None
+    """None: the database does not know this journal."""
+    outcomes: list[int]
+
+
+OnRefused = Callable[[Leaf, int, str], None]
+"""Called for each refused message, before COMMIT, with leaf, origin and PostgreSQL's words."""
+
+
+def wall_clock_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Writer:
+    """Two connections: one for batches, one for partitions and all that must be committed before a batch.
+
+    Every method may raise DatabaseAway: then `connect` again and go on from `load_position`.
+    """
+
+    def __init__(
+        self, database_url: str, storage: StorageSettings, clock_us: Callable[[], int] = wall_clock_us
+    ) -> None:
+        self._url = database_url
+        self._step_us = storage.partition_hours * HOUR_US
+        self._clock_us = clock_us
+        self._batches: Connection | None = None
+        self._partitions: Connection | None = None
+
+    async def connect(self) -> None:
+        """Open what is not open. SchemaMismatch when this code may not use the database."""
+        if self._batches is None or self._batches.closed:
+            self._batches = await Connection.open(self._url, {"synchronous_commit": "off"})
+            await check_schema(self._batches)
+        if self._partitions is None or self._partitions.closed:
+            self._partitions = await Connection.open(self._url)
+
+    async def close(self) -> None:
+        for connection in (self._batches, self._partitions):
+            if connection is not None:
+                await connection.close()
+        self._batches = self._partitions = None
+
+    async def load_position(self, journal: UUID, place: str) -> StoredPosition:
+        """Where to go on, and note `place` (host and directory, for people).
+
+        Waits for the row's lock, for a dead predecessor's commit may still be under way.
+        """
+        connection = _open(self._batches)
+        async with connection.transaction():
+            rows = await connection.fetch(tuple[int, ...], _LOAD, journal)
+            await connection.execute(
+                "update journal_position set place = $2 where journal = $1 and place <> $2", journal, place
+            )
+        if not rows:
+            return StoredPosition(None, [0] * len(_OUTCOMES))
+        segment, byte_offset, number, *outcomes = rows[0]
+        return StoredPosition(Position(segment, byte_offset, number), outcomes)
+
+    async def begin_journal(self, journal: UUID, place: str, position: Position) -> None:
+        """Make an unknown journal known, at `position`. PositionMoved when another has done so meanwhile."""
+        tag = await _open(self._batches).execute(_BEGIN, journal, place, *position)
+        if tag != "INSERT 0 1":
+            raise PositionMoved(f"journal {journal} is known already")
+
+    async def commit(self, batch: Batch, on_refused: OnRefused) -> int:
+        """Store a batch and move the position; the number of refused messages, counted failed.
+
+        PositionMoved, PartitionMissing, BatchRefused, DatabaseAway: nothing of the batch is stored. After
+        DatabaseAway alone it may be all the same, when only the answer was lost: the stored position tells.
+        """
+        connection = _open(self._batches)
+        try:
+            return await _commit(connection, batch, CopyOnce(connection))
+        except RowsRefused:
+            # Again from the start: savepoints in every batch would slow them all for the sake of this one.
+            return await _commit(connection, batch, CopyWithout(connection, on_refused))
+
+    async def read_partitions(self) -> PartitionMap:
+        """The leaves that can be written to now."""
+        return PartitionMap(leaves_of(await rotate.read_catalog(_open(self._partitions))))
+
+    async def cover(self, message_class: MessageClass, time_us: int) -> Leaf:
+        """The leaf that takes `time_us`, made when it is missing."""
+        return await rotate.cover(
+            _open(self._partitions), message_class, time_us, now_us=self._clock_us(), step_us=self._step_us
+        )
+
+    async def cover_ahead(self, now_us: int) -> list[Leaf]:
+        """Make the leaves that classes with a packet in the last day will need within half an hour."""
+        return await rotate.cover_ahead(_open(self._partitions), now_us=now_us, step_us=self._step_us)
+
+    async def keying_version(self, rules: Mapping[str, int]) -> int:
+        """The number of the version that keys by exactly these rules."""
+        document = msgspec.json.encode(rules, order="sorted").decode()
+        return await _get_or_create(
+            _open(self._partitions),
+            "select version from keying where rules = $1::jsonb",
+            "insert into keying (rules) values ($1::jsonb) on conflict (rules) do nothing returning version",
+            document,
+        )
+
+    async def note_keying(self, leaf: Leaf, version: int) -> None:
+        """Note, before the first row goes into a leaf, by which version its keys are made."""
+        await _open(self._partitions).execute(
+            "insert into leaf_keying (message_class, leaf, version) values ($1, $2, $3)"
+            " on conflict do nothing",
+            leaf.message_class.key,
+            leaf.number,
+            version,
+        )
+
+    async def dictionary(self, content: bytes | None = None) -> Dictionary:
+        """The dictionary of this content (None: the shipped one) with its id, committed when this returns."""
+        content = shipped_dictionary() if content is None else content
+        number = await _get_or_create(
+            _open(self._partitions),
+            "select id from payload_dictionary where sha256 = sha256($1)",
+            "insert into payload_dictionary (content) values ($1)"
+            " on conflict (sha256) do nothing returning id",
+            content,
+        )
+        return Dictionary(number, content)
+
+    async def dictionaries(self) -> dict[int, bytes]:
+        """Every payload dictionary, by id."""
+        query = "select id, content from payload_dictionary"
+        return dict(await _open(self._partitions).fetch(tuple[int, bytes], query))
+
+
+def _open(connection: Connection | None) -> Connection:
+    if connection is None or connection.closed:
+        raise DatabaseAway("not connected to the database")
+    return connection
+
+
+async def _commit(connection: Connection, batch: Batch, rows: CopyOnce | CopyWithout) -> int:
+    async with connection.transaction():
+        if batch.synchronous:
+            await connection.execute("set local synchronous_commit = on")
+        for leaf, of_leaf in batch.leaves.items():
+            await rows.copy_keys(leaf, of_leaf.keys, of_leaf.key_calls)
+        for leaf, of_leaf in batch.leaves.items():
+            await rows.copy_messages(leaf, of_leaf.messages, of_leaf.origins)
+        await _move_position(connection, batch, rows.refused_messages)
+    return rows.refused_messages
+
+
+async def _move_position(connection: Connection, batch: Batch, refused: int) -> None:
+    outcomes = list(batch.outcomes)
+    outcomes[_WRITTEN] -= refused
+    outcomes[_FAILED] += refused
+    start, end = batch.start, batch.end
+    tag = await connection.execute(
+        _MOVE, batch.journal, start.segment, start.offset, end.segment, end.offset, end.number, *outcomes
+    )
+    if tag != "UPDATE 1":
+        raise PositionMoved(f"journal {batch.journal} is no longer at {start.segment}:{start.offset}")
+
+
+async def _get_or_create(connection: Connection, select: str, insert: str, value: object) -> int:
+    """Look first: an insert that conflicts uses up a number all the same."""
+    for query in (select, insert, select):
+        if rows := await connection.fetch(tuple[int], query, value):
+            return rows[0][0]
+    raise DatabaseAway("a row that was there has gone")
