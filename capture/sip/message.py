@@ -1,7 +1,7 @@
 """What one SIP message says, as far as Rhapsode stores, searches or shows it.
 
-Source: RFC 3261 7, 20; RFC 3325 (P-Asserted-Identity); RFC 3326 (Reason); RFC 5806 (Diversion). Knows nothing of
-HEP, tables or clocks.
+Source: RFC 3261 7, 20; RFC 3325 (P-Asserted-Identity); RFC 3326 (Reason); RFC 5806 (Diversion). Knows nothing
+of HEP, tables or clocks.
 """
 
 import msgspec
@@ -12,7 +12,10 @@ class SipMessage(msgspec.Struct, frozen=True, gc=False):
 
     is_request: bool
     method: str
-    """The request's method, or the response's status code as text (`"200"`); "" without a readable start line."""
+    """The request's method, or the response's status code as text (`"200"`).
+
+    "" without a readable start line.
+    """
     reason_phrase: str = ""
     ruri: str = ""
     ruri_user: str = ""

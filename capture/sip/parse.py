@@ -1,0 +1,185 @@
+"""A SIP message from the bytes of one payload.
+
+Source: RFC 3261 7 and 20. Never raises: what can be read is read, and `parse_error` names the first thing
+that is not as RFC 3261 has it. Knows nothing of HEP, tables or clocks.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from capture.sip.address import Address, parse_address, remembered_address
+from capture.sip.grammar import (
+    BLANKS,
+    QUOTED_PAIR,
+    QUOTED_STRING,
+    READ_HEADERS,
+    SINGLE_HEADERS,
+    header_name,
+)
+from capture.sip.headers import HeaderTable, collect, header_table
+from capture.sip.lines import Head, is_wrapped, split_head, unfold
+from capture.sip.message import SipMessage
+from capture.sip.start import parse_cseq, parse_start, remembered_cseq, remembered_start
+
+REMEMBERED_BYTES = 4096
+"""Start line, CSeq and addresses of a message whose header is longer are read anew, not kept in memory."""
+
+_TABLE = HeaderTable(READ_HEADERS, SINGLE_HEADERS)
+
+_LIST_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)*+', re.DOTALL)
+# Start anchored behind a separator, so that each stretch of text is tried once.
+_AUTH_PARAM = re.compile(
+    r"(?:^|[\s,])([^\s,=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^\s,]*+))", re.DOTALL
+)
+
+
+def parse_message(payload: bytes) -> SipMessage:
+    """The first SIP message of a payload, also inside OpenSIPS's JSON."""
+    return _parse(split_head(payload))
+
+
+def parse_with_headers(payload: bytes, names: Sequence[str]) -> tuple[SipMessage, dict[str, str]]:
+    """The message, and the topmost value of each of `names`, as they are spelt here, that has one."""
+    head = split_head(payload)
+    message = _parse(head)
+    if not names:
+        return message, {}
+    wanted = tuple(names)
+    values, _ = collect(head[0] if message.method else ["", *head[0]], header_table(wanted))
+    return message, {name: value for name, value in zip(wanted, values, strict=True) if value}
+
+
+def looks_like_sip(payload: bytes) -> bool:
+    """Whether a payload without a type (HEPv1 and v2) is SIP: not JSON, not binary RTCP, not nothing."""
+    if payload[:1] == b"{":
+        return is_wrapped(payload)
+    return not (len(payload) > 1 and 0x80 <= payload[0] <= 0xBF and 200 <= payload[1] <= 207)
+
+
+def header_values(payload: bytes, name: str) -> list[str]:
+    """Every value of a header, one item a header line, whatever the spelling of its name."""
+    wanted = header_name(name)
+    lines = unfold(split_head(payload)[0])
+    split = (line.partition(":") for line in lines)
+    return [value.strip(BLANKS) for found, colon, value in split if colon and header_name(found) == wanted]
+
+
+def body(payload: bytes) -> bytes:
+    """What follows the blank line: as much as Content-Length says, else to the end without trailing NULs."""
+    lines, message, body_at = split_head(payload)
+    rest = message[body_at:]
+    length = collect(lines, _TABLE)[0][READ_HEADERS.index("content-length")]
+    if length.isascii() and length.isdigit() and len(length) <= 10:
+        return rest[: int(length)]
+    return rest.rstrip(b"\0")
+
+
+def _parse(head: Head) -> SipMessage:
+    lines, payload, body_at = head
+    remember = body_at <= REMEMBERED_BYTES
+    address: Callable[[str], Address] = remembered_address if remember else parse_address
+    is_request, method, reason_phrase, ruri, ruri_user, ruri_domain, error = (
+        remembered_start(lines[0]) if remember else parse_start(lines[0])
+    )
+    # Without a start line the capture may begin in the middle of a message, with a header.
+    values, lines_error = collect(lines if method else ["", *lines], _TABLE)
+    (call_id, cseq, sender, recipient, content_length, via, contact, asserted, authorization,
+     proxy_authorization, user_agent, server, content_type, reason, diversion, expires) = values  # fmt: skip
+    request_method = method if is_request else ""
+    cseq_method, cseq_error = (
+        remembered_cseq(cseq, request_method) if remember else parse_cseq(cseq, request_method)
+    )
+    from_user, from_domain, _, from_tag, from_error = address(sender)
+    to_user, to_domain, _, to_tag, to_error = address(recipient)
+    contact_user, contact_domain, contact_port, _, contact_error = address(contact)
+    pai_user, pai_domain, _, _, pai_error = address(asserted)
+    if "," in via:
+        via = _first_of_list(via)
+    if error is None:
+        error = lines_error or cseq_error
+        if not (call_id and cseq and sender and recipient and via):
+            error = error or _missing(values)
+        error = error or from_error or to_error or contact_error or pai_error
+        if error is None and content_length:
+            error = _length_error(content_length, len(payload) - body_at)
+    # By position, in the order of the fields: by name it takes 0.7 µs more.
+    return SipMessage(
+        is_request,
+        method,
+        reason_phrase,
+        ruri,
+        ruri_user,
+        ruri_domain,
+        call_id,
+        cseq,
+        cseq_method,
+        from_user,
+        from_domain,
+        from_tag,
+        to_user,
+        to_domain,
+        to_tag,
+        contact_user,
+        contact_domain,
+        contact_port,
+        pai_user,
+        pai_domain,
+        (authorization and _read_username(authorization))
+        or (proxy_authorization and _read_username(proxy_authorization)),
+        user_agent,
+        server,
+        via,
+        _read_branch(via),
+        content_type,
+        reason,
+        diversion,
+        expires,
+        error,
+    )
+
+
+def _missing(values: list[str]) -> str | None:
+    """The first header that every message must carry (RFC 3261 8.1.1) and this one does not.
+
+    Max-Forwards is not asked for: elements of RFC 2543 do not send it.
+    """
+    for name, value in zip(READ_HEADERS, values, strict=True):
+        if not value and name in ("call-id", "cseq", "from", "to", "via"):
+            return f"no {name} header"
+    return None
+
+
+def _length_error(length: str, body_bytes: int) -> str | None:
+    """RFC 3261 18.3: less than Content-Length is an error, more is not."""
+    if not (length.isascii() and length.isdigit()):
+        return "Content-Length is not a number"
+    return "body shorter than Content-Length" if len(length) > 10 or int(length) > body_bytes else None
+
+
+def _read_branch(via: str) -> str:
+    _, found, rest = via.partition(";branch=")
+    if found and '"' not in via:
+        return rest.partition(";")[0].strip(BLANKS)
+    for param in QUOTED_STRING.sub('""', via).split(";")[1:]:
+        name, _, value = param.partition("=")
+        if name.strip(BLANKS).lower() == "branch":
+            return value.strip(BLANKS)
+    return ""
+
+
+def _first_of_list(value: str) -> str:
+    """Up to the first comma outside quotes."""
+    match = _LIST_ITEM.match(value)
+    return match[0].rstrip(BLANKS) if match else ""
+
+
+def _read_username(credentials: str) -> str:
+    """The `username` parameter, RFC 3261 20.7, quoted pairs resolved."""
+    if credentials.startswith('Digest username="'):
+        user = credentials[17:].partition('"')[0]
+        if "\\" not in user:
+            return user
+    for name, quoted, bare in _AUTH_PARAM.findall(credentials):
+        if name.lower() == "username":
+            return bare or QUOTED_PAIR.sub(r"\1", quoted)
+    return ""
