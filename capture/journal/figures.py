@@ -1,10 +1,21 @@
 """The figures that a process keeps in an mmap file beside its journal, for others to read at any time.
 
-Fixed layout, little-endian: a header, then one aligned 64-bit word a figure. A reader never blocks a writer. Knows
-nothing of Prometheus or HTTP.
+Fixed layout, little-endian: a header of 64 bytes, then one aligned 64-bit word a figure. A reader never
+blocks a writer. Words are added at the end of an enumeration only, so that a file outlives an update of the
+program. Knows nothing of Prometheus or HTTP.
 """
 
+import mmap
+import os
 from enum import IntEnum, auto
+from pathlib import Path
+from struct import Struct
+from typing import Self
+from uuid import UUID
+from zlib import crc32
+
+from capture.errors import JournalError
+from capture.journal.directory import make_directory, write_whole
 
 
 class _Word(IntEnum):
@@ -80,3 +91,114 @@ class WorkerFigure(_Word):
     LAST_COMMIT_US = auto()
     LAG_US = auto()
     """Arrival of the last committed packet to its commit."""
+
+
+INTAKE_FIGURES = "intake.figures"
+WORKER_FIGURES = "worker.figures"
+
+_HEADER_BYTES = 64
+_HEADER = Struct("<8sIIII16s")
+"""Magic, version, role, count of words, CRC-32 of their names joined by commas, journal id; then the pid."""
+_MAGIC = b"RHAPFIGS"
+_VERSION = 1
+_PID = Struct("<Q")
+_PID_OFFSET = 40
+_WORD_BYTES = 8
+_ROLES: dict[int, type[IntEnum]] = {1: IntakeFigure, 2: WorkerFigure}
+
+
+class FigureFile:
+    """The figures of this process: `words[IntakeFigure.DROPPED] += 1`.
+
+    They are in the page cache at once: they survive the death of the process, not that of the machine.
+    """
+
+    def __init__(self, mapped: mmap.mmap, notes: list[str]) -> None:
+        self.notes = notes
+        """Why the file was made anew, in words."""
+        self._mapped = mapped
+        self._whole = memoryview(mapped)
+        self._body = self._whole[_HEADER_BYTES:]
+        self.words = self._body.cast("Q")
+        """One unsigned 64-bit word a figure, by the enumeration's value; one thread may change a word."""
+
+    @classmethod
+    def open(cls, path: Path, figures: type[IntEnum], journal: UUID) -> Self:
+        """Go on with the figures in `path`; zeros when it is no file of this journal and kind."""
+        notes: list[str] = []
+        try:
+            make_directory(path.parent)
+            kept = b""
+            if path.exists():
+                data = path.read_bytes()
+                why = _misfit(data, figures, journal)
+                if why:
+                    notes.append(f"{path} begins anew: {why}")
+                else:
+                    kept = data[_HEADER_BYTES:]
+            if len(kept) != len(figures) * _WORD_BYTES:
+                write_whole(path, _header(figures, journal) + kept.ljust(len(figures) * _WORD_BYTES, b"\0"))
+            with path.open("r+b") as file:
+                mapped = mmap.mmap(file.fileno(), _HEADER_BYTES + len(figures) * _WORD_BYTES)
+        except OSError as error:
+            raise JournalError(f"the figures {path} cannot be kept: {error}") from error
+        _PID.pack_into(mapped, _PID_OFFSET, os.getpid())
+        return cls(mapped, notes)
+
+    def close(self) -> None:
+        """Let go of the file; `words` cannot be used any more. Idempotent."""
+        for view in (self.words, self._body, self._whole):
+            view.release()
+        self._mapped.close()
+
+
+def read_figures(path: Path) -> dict[str, int]:
+    """The figures by their names in lower case, and `pid`, that of the process that opened them last.
+
+    JournalError when there is no such file or it has another layout.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"no figures in {path}: {error}") from error
+    figures = _ROLES.get(_HEADER.unpack_from(data)[2]) if len(data) >= _HEADER_BYTES else None
+    if figures is None:
+        raise JournalError(f"{path} holds no figures")
+    why = _misfit(data, figures, None)
+    if why:
+        raise JournalError(f"{path} cannot be read: {why}")
+    words = memoryview(data)[_HEADER_BYTES:].cast("Q")
+    # A file of an older program may have fewer words.
+    values = {figure.name.lower(): words[figure] if figure < len(words) else 0 for figure in figures}
+    return {"pid": _PID.unpack_from(data, _PID_OFFSET)[0], **values}
+
+
+def _role(figures: type[IntEnum]) -> int:
+    return next(role for role, kind in _ROLES.items() if kind is figures)
+
+
+def _fingerprint(figures: type[IntEnum], count: int) -> int:
+    return crc32(",".join(figure.name for figure in list(figures)[:count]).encode())
+
+
+def _header(figures: type[IntEnum], journal: UUID) -> bytes:
+    count = len(figures)
+    names = _fingerprint(figures, count)
+    head = _HEADER.pack(_MAGIC, _VERSION, _role(figures), count, names, journal.bytes)
+    return head.ljust(_HEADER_BYTES, b"\0")
+
+
+def _misfit(data: bytes, figures: type[IntEnum], journal: UUID | None) -> str:
+    """Why `data` are not the figures wanted; empty when they are."""
+    if len(data) < _HEADER_BYTES:
+        return "it is too short"
+    magic, version, role, count, names, owner = _HEADER.unpack_from(data)
+    if magic != _MAGIC or version != _VERSION or role != _role(figures):
+        return "it is of another kind or format"
+    if len(data) != _HEADER_BYTES + count * _WORD_BYTES:
+        return f"it is {len(data)} bytes long, with {count} figures"
+    if count > len(figures) or names != _fingerprint(figures, count):
+        return "it has other figures than this program"
+    if journal is not None and owner != journal.bytes:
+        return f"it belongs to the journal {UUID(bytes=owner)}"
+    return ""
