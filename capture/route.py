@@ -5,6 +5,12 @@ Source: hep-protocol 15 (the filing that Homer's users know). Knows nothing of t
 
 from enum import Enum
 
+from capture.sip.parse import looks_like_sip
+
+SIP = 1
+RTCP = 5
+"""Protocol types, chunk 0x000b."""
+
 
 class MessageClass(Enum):
     """A class is stored in tables of its own and searched under its Homer key, `hepid_profile`."""
@@ -55,3 +61,13 @@ def route_sip(cseq_method: str) -> MessageClass:
 def route_other(protocol_type: int) -> MessageClass:
     """The class of anything that is not SIP."""
     return _BY_PROTOCOL_TYPE.get(protocol_type, MessageClass.REPORT)
+
+
+def classify(protocol_type: int | None, payload: bytes) -> tuple[int, MessageClass | None]:
+    """The protocol type, told from the payload where HEPv1 and v2 send none, and the class.
+
+    None stands for SIP, whose class is `route_sip` of its CSeq. Type 1 is SIP whatever is in it.
+    """
+    if protocol_type is None:
+        protocol_type = SIP if looks_like_sip(payload) else RTCP
+    return protocol_type, None if protocol_type == SIP else route_other(protocol_type)

@@ -41,12 +41,12 @@ def parse_message(payload: bytes) -> SipMessage:
 def parse_with_headers(payload: bytes, names: Sequence[str]) -> tuple[SipMessage, dict[str, str]]:
     """The message, and the topmost value of each of `names`, as they are spelt here, that has one."""
     head = split_head(payload)
-    message = _parse(head)
-    if not names:
-        return message, {}
-    wanted = tuple(names)
-    values, _ = collect(head[0] if message.method else ["", *head[0]], header_table(wanted))
-    return message, {name: value for name, value in zip(wanted, values, strict=True) if value}
+    return _parse(head), _topmost(head[0], tuple(names)) if names else {}
+
+
+def topmost_values(payload: bytes, names: Sequence[str]) -> dict[str, str]:
+    """The topmost value of each of `names`, as they are spelt here, that has one."""
+    return _topmost(split_head(payload)[0], tuple(names))
 
 
 def looks_like_sip(payload: bytes) -> bool:
@@ -72,6 +72,12 @@ def body(payload: bytes) -> bytes:
     if length.isascii() and length.isdigit() and len(length) <= 10:
         return rest[: int(length)]
     return rest.rstrip(b"\0")
+
+
+def _topmost(lines: list[str], names: tuple[str, ...]) -> dict[str, str]:
+    # No header is spelt as a start line is, so a message without one needs no other treatment.
+    values, _ = collect(["", *lines], header_table(names))
+    return {name: value for name, value in zip(names, values, strict=True) if value}
 
 
 def _parse(head: Head) -> SipMessage:
