@@ -1,0 +1,55 @@
+"""What one application of the API holds from its first request to its last."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.auth.accounts import token_key
+from api.auth.limits import LoginLimits
+from api.auth.passwords import PasswordChecker
+from api.database import connect
+from api.settings import ApiOptions, SearchSettings
+
+HEALTH_TIMEOUT_S = 3
+
+
+class ApiContext:
+    """Settings, the pool, and what logins need; nothing connects before it is asked."""
+
+    def __init__(self, options: ApiOptions) -> None:
+        self.options = options
+        self.base_path = f"{options.http.prefix}/api/v3"
+        self.engine: AsyncEngine = connect(options.database_url, options.search)
+        # Of its own, so that a pool full of long searches does not look like a database that is away.
+        self.health_engine: AsyncEngine = connect(
+            options.database_url, SearchSettings(pool_size=1, statement_timeout_s=HEALTH_TIMEOUT_S)
+        )
+        self.limits = LoginLimits(options.auth)
+        self.passwords = PasswordChecker()
+        self._token_key: bytes | None = None
+        self._key_lock = asyncio.Lock()
+
+    async def token_key(self) -> bytes:
+        """The key of this installation's tokens; DatabaseError while it has not been read yet."""
+        if self._token_key is None:
+            async with self._key_lock:
+                if self._token_key is None:
+                    self._token_key = await token_key(self.engine)
+        return self._token_key
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self.passwords.close()
+        await self.engine.dispose()
+        await self.health_engine.dispose()
+
+
+def get_context(request: Request) -> ApiContext:
+    """What `create_app` made."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(get_context)]
