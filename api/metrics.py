@@ -1,0 +1,168 @@
+"""What Prometheus is told: the figures of intake and workers on this machine, and of the answering process.
+
+Source: the Prometheus text format, version 0.0.4, and its naming rules. Reads figure files only, so it
+answers while the database is away, and its counters go on across restarts.
+"""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from api.figures import Journal, read_journals
+from capture.stats import Outcome
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+MALFORMED_REASONS = ("short", "magic", "length", "chunk", "inflate", "stream")
+MICRO = 1_000_000
+
+
+class FigureCollector(Collector):
+    """Every figure that intake and the workers keep below a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def collect(self) -> Iterator[Metric]:
+        journals = read_journals(self._data_dir)
+        yield from _packets(journals)
+        yield from _intake(journals)
+        yield from _each_journal(journals)
+        yield from _each_worker(journals)
+
+
+def render_metrics(data_dir: Path | None) -> bytes:
+    """The whole page, of type CONTENT_TYPE; None: only this process, as the figures are elsewhere."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    if data_dir is not None:
+        registry.register(FigureCollector(data_dir))
+    return generate_latest(registry)
+
+
+def serve_metrics(host: str, port: int, data_dir: Path) -> ThreadingHTTPServer:
+    """Serve `GET /metrics` from a thread of its own, for a role that runs without the API.
+
+    OSError when the address is taken. Close it by `shutdown()` and `server_close()`, or just end.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            found = self.path.partition("?")[0] == "/metrics"
+            body = render_metrics(data_dir) if found else b"see /metrics\n"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """No line per request."""
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
+
+
+def _packets(journals: list[Journal]) -> Iterator[Metric]:
+    received = CounterMetricFamily("rhapsode_packets_received", "Packets that came in, of whatever kind.")
+    received.add_metric([], sum(journal.received for journal in journals))
+    yield received
+    packets = CounterMetricFamily(
+        "rhapsode_packets", "Packets by what became of them, each counted once.", labels=["outcome"]
+    )
+    for outcome in Outcome:
+        name = outcome.name.lower()
+        packets.add_metric([name], sum(_outcome(journal, outcome) for journal in journals))
+    yield packets
+    malformed = CounterMetricFamily(
+        "rhapsode_malformed",
+        "Packets that were not HEP, by the reason, since their worker's start.",
+        labels=["reason"],
+    )
+    for reason in MALFORMED_REASONS:
+        malformed.add_metric([reason], _sum_worker(journals, f"malformed_{reason}"))
+    yield malformed
+
+
+def _outcome(journal: Journal, outcome: Outcome) -> int:
+    """`dropped` is intake's to count, the others are the worker's."""
+    figures = journal.intake if outcome is Outcome.DROPPED else journal.worker
+    return figures[outcome.name.lower()]
+
+
+def _intake(journals: list[Journal]) -> Iterator[Metric]:
+    """What is counted once for all journals stands in the first one's figures."""
+    for name, figure, text in (
+        ("kernel_drops", "kernel_drops", "Datagrams that the kernel dropped for want of buffer."),
+        ("tcp_connections_accepted", "connections_total", "TCP connections since the first start."),
+        ("tcp_connections_refused", "connections_refused", "TCP connections over a limit."),
+        ("rubbish_bytes", "rubbish_bytes", "Bytes on TCP that were no frame."),
+    ):
+        yield CounterMetricFamily(f"rhapsode_{name}", text, value=_sum_intake(journals, figure))
+    for name, figure, text in (
+        ("receive_buffer_bytes", "receive_buffer_bytes", "Receive buffer that the kernel granted."),
+        ("tcp_connections", "connections", "TCP connections now open."),
+    ):
+        yield GaugeMetricFamily(f"rhapsode_{name}", text, value=_sum_intake(journals, figure))
+
+
+def _each_journal(journals: list[Journal]) -> Iterator[Metric]:
+    labels = ["journal"]
+    size = GaugeMetricFamily("rhapsode_journal_bytes", "Size of the segment files.", labels=labels)
+    waiting = GaugeMetricFamily(
+        "rhapsode_journal_lag_packets", "Packets appended and not yet stored.", labels=labels
+    )
+    seconds = GaugeMetricFamily(
+        "rhapsode_journal_lag_seconds", "How long the oldest of them has been waiting.", labels=labels
+    )
+    full = GaugeMetricFamily("rhapsode_journal_full", "1 while there is no room.", labels=labels)
+    appended = CounterMetricFamily("rhapsode_journal_appended_bytes", "Bytes appended.", labels=labels)
+    for journal in journals:
+        size.add_metric([journal.name], journal.bytes)
+        waiting.add_metric([journal.name], journal.waiting)
+        seconds.add_metric([journal.name], journal.waiting_us / MICRO)
+        full.add_metric([journal.name], journal.intake["full"])
+        appended.add_metric([journal.name], journal.intake["appended_bytes"])
+    yield from (size, waiting, seconds, full, appended)
+
+
+def _each_worker(journals: list[Journal]) -> Iterator[Metric]:
+    labels = ["journal"]
+    rows = SummaryMetricFamily("rhapsode_batch_rows", "Messages of each committed batch.", labels=labels)
+    seconds = SummaryMetricFamily(
+        "rhapsode_batch_seconds", "From a batch's first statement to its commit.", labels=labels
+    )
+    rollbacks = CounterMetricFamily(
+        "rhapsode_rollbacks", "Batches rolled back and begun anew.", labels=labels
+    )
+    away = GaugeMetricFamily(
+        "rhapsode_database_away", "1 while the worker cannot reach the database.", labels=labels
+    )
+    delay = GaugeMetricFamily(
+        "rhapsode_commit_delay_seconds", "Arrival to commit, of the last packet stored.", labels=labels
+    )
+    for journal in journals:
+        name, worker = [journal.name], journal.worker
+        rows.add_metric(name, worker["batches"], worker["batch_rows"])
+        seconds.add_metric(name, worker["batches"], worker["batch_seconds_us"] / MICRO)
+        rollbacks.add_metric(name, worker["rollbacks"])
+        away.add_metric(name, worker["database_away"])
+        delay.add_metric(name, worker["lag_us"] / MICRO)
+    yield from (rows, seconds, rollbacks, away, delay)
+
+
+def _sum_intake(journals: list[Journal], figure: str) -> int:
+    return sum(journal.intake[figure] for journal in journals)
+
+
+def _sum_worker(journals: list[Journal], figure: str) -> int:
+    return sum(journal.worker[figure] for journal in journals)
