@@ -1,0 +1,65 @@
+"""The application: routes below Homer's base path, errors in Homer's shapes, docs, health and metrics.
+
+Nothing is read from environment or files here: all comes in `ApiOptions`.
+"""
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api.context import ApiContext
+from api.edge import Edge
+from api.handlers import install_handlers
+from api.routes import auth, docs, mapping, status
+from api.settings import ApiOptions
+
+METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
+EXPOSED_HEADERS = ["X-Rhapsode-Incomplete", "X-Rhapsode-Warning", "Retry-After"]
+
+
+def create_app(options: ApiOptions) -> FastAPI:
+    """An application that has not connected to anything yet."""
+    context = ApiContext(options)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await context.close()
+
+    app = FastAPI(
+        title="Rhapsode",
+        description="Search what was captured, by the API of Homer 7 (v3).",
+        version=_version(),
+        lifespan=lifespan,
+        # Our own page: FastAPI's loads its scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        # A path with a slash too many is as unknown as any other, and a redirect would lose a body.
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    install_handlers(app)
+    for router in (auth.router, mapping.router):
+        app.include_router(router, prefix=context.base_path)
+    app.include_router(status.router)
+    app.include_router(docs.router)
+    # The last one added is the outermost.
+    app.add_middleware(Edge)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=METHODS,
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+    )
+    return app
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rhapsode")
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"

@@ -1,0 +1,24 @@
+"""The message classes and their fields."""
+
+from fastapi import APIRouter
+
+from api.auth.dependencies import CurrentUser
+from api.context import Context
+from api.mapping import mapping_rows
+from api.schemas.common import PlainError
+from api.schemas.mapping import MappingAnswer
+from api.wire import JsonAnswer, Responses, describe_answer
+
+router = APIRouter(tags=["mapping"])
+
+RESPONSES: Responses = {
+    200: describe_answer(MappingAnswer, "One row a message class"),
+    401: describe_answer(PlainError, "No login, or one that has expired"),
+}
+
+
+@router.get("/mapping/protocol", responses=RESPONSES)
+async def list_mappings(user: CurrentUser, context: Context) -> JsonAnswer:
+    """Every message class with its searchable fields."""
+    rows = mapping_rows(context.options.http.node_name, context.options.custom_headers)
+    return JsonAnswer({"count": len(rows), "data": rows})
