@@ -4,7 +4,7 @@ Fields are what the stored payload says, overlaid with what the row's `extra` sa
 same functions, so that what a message is found by is what it shows. Knows nothing of HEP or SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from capture.media.report import QualityReport, parse_report
 from capture.media.rtcp import RtcpReport, parse_rtcp
 from capture.route import MessageClass
 from capture.sip.message import SipMessage
-from capture.sip.parse import parse_with_headers, topmost_values
+from capture.sip.parse import parse_with_headers
 from capture.text import to_text
 
 FieldValue = str | int | None
@@ -218,8 +218,12 @@ def stored_ids(
 
 def aleg_correlation(payload: bytes, headers: Sequence[str]) -> str | None:
     """The value of the first of `headers` that a SIP message has."""
-    values = topmost_values(payload, headers)
-    return next((values[name] for name in headers if name in values), None)
+    return first_value(parse_with_headers(payload, headers)[1], headers)
+
+
+def first_value(values: Mapping[str, str], names: Sequence[str]) -> str | None:
+    """The value of the first of `names` that there is: for who has parsed the message's headers already."""
+    return next((values[name] for name in names if name in values), None)
 
 
 def address_pair(source: str | None, destination: str | None) -> str:

@@ -3,10 +3,9 @@
 Source: RFC 3261 7.3.1, 7.3.3. Knows nothing of what the values say.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
-from capture.sip.grammar import BLANKS, TOKEN, header_name
+from capture.sip.grammar import BLANKS, READ_HEADERS, SINGLE_HEADERS, TOKEN, header_name
 from capture.sip.lines import MAX_LINES, unfold
 
 LEARNED_NAMES = 4096
@@ -15,15 +14,17 @@ LEARNED_CHARS = 64
 
 
 class HeaderTable:
-    """The place of each wanted header, by every spelling met so far."""
+    """The place of each header that is read, by every spelling met so far."""
 
-    def __init__(self, names: Sequence[str], single: int = 0) -> None:
-        self.names = tuple(names)
-        self.single = single
-        """So many of the first names may stand only once in a message."""
+    def __init__(self, custom: tuple[str, ...] = ()) -> None:
+        self._by_name = {name: place for place, name in enumerate(READ_HEADERS)}
+        for name in custom:
+            self._by_name.setdefault(header_name(name), len(self._by_name))
+        self.size = len(self._by_name)
+        self.custom = [(name, self._by_name[header_name(name)]) for name in custom]
+        """Headers read besides READ_HEADERS, as they were asked for, and their places."""
         self.places: dict[str, int] = {}
-        """Spelling → index in `names`, -1 for a header that is not wanted."""
-        self._by_name = {header_name(name): place for place, name in enumerate(self.names)}
+        """Spelling → place, -1 for a header that nobody reads."""
 
     def learn(self, spelling: str) -> int:
         """The place of a header that is spelt in a new way."""
@@ -36,17 +37,17 @@ class HeaderTable:
 
 
 @lru_cache(maxsize=64)
-def header_table(names: tuple[str, ...]) -> HeaderTable:
-    """The table of some names; what it learns serves all who want the same."""
-    return HeaderTable(names)
+def header_table(custom: tuple[str, ...]) -> HeaderTable:
+    """The table of these headers; what it learns serves all who want the same."""
+    return HeaderTable(custom)
 
 
 def collect(lines: list[str], table: HeaderTable) -> tuple[list[str], str | None]:
-    """The topmost value of each wanted header ("" where absent), and what is wrong with the lines.
+    """The topmost value at each place of the table ("" where absent), and what is wrong with the lines.
 
     The first line is the start line and not looked at.
     """
-    values = [""] * len(table.names)
+    values = [""] * table.size
     error = None
     if len(lines) > MAX_LINES:
         lines, error = lines[:MAX_LINES], "too many header lines"
@@ -67,6 +68,6 @@ def collect(lines: list[str], table: HeaderTable) -> tuple[list[str], str | None
         if place >= 0:
             if not values[place]:
                 values[place] = value.strip(BLANKS)
-            elif place < table.single:
-                error = error or f"second {table.names[place]} header"
+            elif place < SINGLE_HEADERS:
+                error = error or f"second {READ_HEADERS[place]} header"
     return values, error
