@@ -5,8 +5,6 @@ while the worker waits or commits, so a worker ended by an operator or by the sy
 never twice at one place.
 """
 
-from collections.abc import MutableSequence
-
 from capture.journal.figures import WorkerFigure
 
 _LETHAL_DEATHS = 2
@@ -15,7 +13,7 @@ _LETHAL_DEATHS = 2
 class PacketMark:
     """The mark in a worker's figures."""
 
-    def __init__(self, words: MutableSequence[int]) -> None:
+    def __init__(self, words: memoryview[int] | list[int]) -> None:
         self._words = words
 
     def find_lethal(self) -> tuple[int, int] | None:

@@ -41,7 +41,7 @@ def test_swapped_time_is_swapped_back() -> None:
 def test_swapped_time_that_would_be_sensible_by_itself_is_swapped_back() -> None:
     arrival_s = swapped(1_100_000_000)  # the plain reading is the year 2004
 
-    assert capture_time(1_100_000_000, 0, arrival_s * 1_000_000)[1] is Flag.SWAPPED_TIME
+    assert capture_time(1_100_000_000, 0, arrival_s * 1_000_000)[1] == Flag.SWAPPED_TIME
 
 
 def test_more_than_a_million_microseconds_are_added() -> None:

@@ -1,0 +1,148 @@
+"""What a packet means: its class, its session, what it is found by, and what its row says beside the payload.
+
+Reads by the functions that searches read by (`capture.fields`), so that both agree by construction. Knows
+nothing of tables, journals or clocks.
+"""
+
+import socket
+
+import msgspec
+
+from capture.fields import (
+    aleg_correlation,
+    correlation_id_of,
+    node_of,
+    read_media,
+    session_id_of,
+    stored_ids,
+)
+from capture.hep.packet import Packet, Reading
+from capture.route import MessageClass, classify, route_sip
+from capture.row import Flag, Json
+from capture.settings import SipSettings
+from capture.sip.parse import parse_with_headers
+from capture.text import to_text
+
+_MOST_NAMES = 65_536
+_NO_KEYS = ("",) * 10
+"""From from_user to user_agent: what only SIP has."""
+_FLAGS = (
+    (Reading.LONGER_THAN_LENGTH, Flag.LONGER_THAN_LENGTH.value),
+    (Reading.CUT_CHUNK, Flag.CUT_CHUNK.value),
+    (Reading.NOT_INFLATED, Flag.NOT_INFLATED.value),
+)
+
+
+class Meaning(msgspec.Struct, frozen=True, gc=False):
+    """One message, ready to be stored."""
+
+    message_class: MessageClass
+    protocol_type: int
+    sid: str
+    session_id: str | None
+    """The sid where the payload does not say it by itself."""
+    correlation_id: str | None
+    """None where it equals the sid."""
+    method: str | None
+    node_name: str | None
+    parse_error: str | None
+    flags: int
+    """`capture.row.Flag`."""
+    extra: dict[str, Json] | None
+    key_values: tuple[str, ...]
+    """In the order of `tables.KEY_TEXT_COLUMNS`; "" is nothing to find."""
+    key_extra: dict[str, str] | None
+
+
+class Interpreter:
+    """Reads packets under the settings of SIP."""
+
+    def __init__(self, sip: SipSettings) -> None:
+        self._custom = sip.custom_headers
+        self._correlation = sip.correlation_headers
+        self._header_wins = sip.correlation_header_wins
+        self._addresses: dict[bytes, str] = {}
+
+    def interpret(self, packet: Packet, sender_time_us: int | None) -> Meaning:
+        """`sender_time_us`: the sender's own time where the message is stored under another."""
+        protocol_type, message_class = classify(packet.protocol_type, packet.payload)
+        source, destination = self._text_of(packet.source), self._text_of(packet.destination)
+        node_name = to_text(packet.node_name) or None if packet.node_name else None
+        node = node_of(node_name, packet.capture_id)
+        headers: dict[str, str] = {}
+        if message_class is None:
+            message, headers = parse_with_headers(packet.payload, self._custom)
+            aleg = aleg_correlation(packet.payload, self._correlation) if self._correlation else None
+            correlation_id = correlation_id_of(packet.correlation_id, aleg, header_wins=self._header_wins)
+            sid, said = session_id_of(message, correlation_id, source, destination)
+            message_class, method, parse_error = (
+                route_sip(message.cseq_method),
+                message.method,
+                message.parse_error,
+            )
+            keys = (
+                message.from_user,
+                message.from_domain,
+                message.to_user,
+                message.to_domain,
+                message.ruri_user,
+                message.ruri_domain,
+                message.pai_user,
+                message.auth_user,
+                message.contact_user,
+                message.user_agent,
+            )
+        else:
+            media, parse_error = read_media(message_class, protocol_type, packet.payload)
+            correlation_id = correlation_id_of(packet.correlation_id)
+            sid, said = session_id_of(media, correlation_id, source, destination)
+            method, keys = None, _NO_KEYS
+        session_id, correlation_id = stored_ids(sid, said, correlation_id)
+        return Meaning(
+            message_class,
+            protocol_type,
+            sid,
+            session_id,
+            correlation_id,
+            method,
+            node_name,
+            parse_error,
+            sum(flag for reading, flag in _FLAGS if reading in packet.reading) if packet.reading else 0,
+            _extra(packet, sender_time_us),
+            (sid, correlation_id or "", *keys, node),
+            {f"custom:{name}": value for name, value in headers.items()} if headers else None,
+        )
+
+    def _text_of(self, packed: bytes | None) -> str | None:
+        if packed is None:
+            return None
+        text = self._addresses.get(packed)
+        if text is None:
+            family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+            text = socket.inet_ntop(family, packed)
+            if len(self._addresses) >= _MOST_NAMES:
+                self._addresses.clear()
+            self._addresses[packed] = text
+        return text
+
+
+def _extra(packet: Packet, sender_time_us: int | None) -> dict[str, Json] | None:
+    """The rarer facts of the packet, under `hep`; most packets have none."""
+    facts: dict[str, Json] = {}
+    if packet.version != 3:
+        facts["version"] = packet.version
+    if packet.mos is not None:
+        facts["mos"] = packet.mos
+    if packet.vlan:
+        facts["vlan"] = packet.vlan
+    if packet.tos:
+        facts["tos"] = packet.tos
+    if packet.tcp_flags:
+        facts["tcp_flags"] = packet.tcp_flags
+    if packet.compressed_bytes is not None:
+        facts["compressed_bytes"] = packet.compressed_bytes
+    if sender_time_us is not None:
+        facts["sender_time_us"] = sender_time_us
+    if packet.others:
+        facts["chunks"] = [[vendor, kind, body.hex()] for vendor, kind, body in packet.others]
+    return {"hep": facts} if facts else None

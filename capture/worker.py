@@ -1,0 +1,360 @@
+"""The worker: journal → pipeline → database, one batch being stored while the next is decoded.
+
+Only the wiring, the start and stop order, and what happens after a rollback. A session is one run of batches
+over one database connection; whatever goes wrong with the database ends it, and the next one goes on from the
+stored position with nothing remembered. Holds no packet logic.
+"""
+
+import gc
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capture.errors import (
+    BatchRefused,
+    DatabaseAway,
+    PartitionMissing,
+    PositionMoved,
+    SchemaMismatch,
+    StoreError,
+)
+from capture.journal.aside import set_aside
+from capture.journal.figures import FigureFile, WorkerFigure
+from capture.journal.reader import JournalReader
+from capture.journal.record import Position, Record
+from capture.keys import KeyMemory, keyed_rules
+from capture.mark import PacketMark
+from capture.pipeline import Pipeline, Rows
+from capture.route import MessageClass
+from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
+from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.store.bridge import LoopThread
+from capture.store.codec import PayloadCodec
+from capture.store.partitions import Leaf, PartitionMap
+from capture.store.writer import Batch, Writer
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+"""Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
+_DRAIN_S = 4.0
+"""How long a worker told to stop goes on with what the journal holds; the rest waits for the next start."""
+_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_COVER_AHEAD_S = 60.0
+_MALFORMED = {
+    "short": WorkerFigure.MALFORMED_SHORT,
+    "magic": WorkerFigure.MALFORMED_MAGIC,
+    "length": WorkerFigure.MALFORMED_LENGTH,
+    "chunk": WorkerFigure.MALFORMED_CHUNK,
+    "inflate": WorkerFigure.MALFORMED_INFLATE,
+    "stream": WorkerFigure.MALFORMED_STREAM,
+}
+_COUNTS = tuple(WorkerFigure[outcome.name] for outcome in WORKER_OUTCOMES)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """All that a worker needs."""
+
+    journal_dir: Path
+    database_url: str = field(repr=False)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    sip: SipSettings = field(default_factory=SipSettings)
+    hep: HepSettings = field(default_factory=HepSettings)
+    accept: AcceptSettings = field(default_factory=AcceptSettings)
+    until_drained: bool = False
+    """End once the journal holds nothing more and no intake writes to it."""
+
+
+def run(options: WorkerOptions) -> None:
+    """Work until SIGTERM or SIGINT, or, with `until_drained`, until the journal is empty.
+
+    JournalError if another worker holds the journal; SchemaMismatch if the database is not for this code.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # Per-packet values hold no cycles, so what the collector would look through is only what lives for ever.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    with closing(JournalReader.open(options.journal_dir)) as reader:
+        Worker(options, reader, stop).run()
+
+
+class Worker:
+    """One journal's worker. `run` holds the order of things."""
+
+    def __init__(self, options: WorkerOptions, reader: JournalReader, stop: threading.Event) -> None:
+        self.options = options
+        self.reader = reader
+        self.stop = stop
+        self.figures = FigureFile.open(options.journal_dir / "worker.figures", WorkerFigure, reader.id)
+        self.mark = PacketMark(self.figures.words)
+        self.lethal = self.mark.find_lethal()
+        """(segment, offset) of a packet that has ended two workers."""
+
+    def run(self) -> None:
+        failures = 0
+        while True:
+            started = time.monotonic()
+            try:
+                with LoopThread("store") as loop:
+                    _Session(self, loop).run()
+                return
+            except SchemaMismatch:
+                raise
+            except (PartitionMissing, PositionMoved) as error:
+                log.warning("batch rolled back: %s; going on from the stored position", error)
+            except (DatabaseAway, BatchRefused) as error:
+                self.figures.words[WorkerFigure.DATABASE_AWAY] = 1
+                log.warning("%s; the journal keeps what comes in", error)
+            self.figures.words[WorkerFigure.ROLLBACKS] += 1
+            failures = 0 if time.monotonic() - started > _BACK_OFF_S[-1] else failures + 1
+            if self.stop.wait(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1] if failures else 0):
+                return
+
+
+class _Session:
+    """One connection's run of batches, and everything that is forgotten with it."""
+
+    def __init__(self, worker: Worker, loop: LoopThread) -> None:
+        self._options = worker.options
+        self._reader = worker.reader
+        self._words = worker.figures.words
+        self._mark = worker.mark
+        self._lethal = worker.lethal
+        self._stop = worker.stop
+        self._loop = loop
+        self._writer = Writer(worker.options.database_url, worker.options.storage)
+        self._partitions = PartitionMap()
+        self._noted: set[Leaf] = set()
+        self._keying = 0
+        self._records: list[Record] = []
+        self._next = 0
+        self._expected = 0
+        self._position = Position(0, 0, 0)
+        self._counts = [0] * len(WORKER_OUTCOMES)
+        self._commit: tuple[Batch, Rows, list[Record], Future[tuple[int, float]]] | None = None
+        self._deadline: float | None = None
+        self._ahead = 0.0
+
+    def run(self) -> None:
+        """Until told to stop or drained; a StoreError ends it, nothing is lost by that."""
+        loop, writer = self._loop, self._writer
+        try:
+            loop.call(writer.connect())
+            self._begin()
+            pipeline = self._make_pipeline()
+            self._words[WorkerFigure.DATABASE_AWAY] = 0
+            while not self._is_over():
+                self._fill_and_send(pipeline)
+                self._cover_ahead()
+            self._settle()
+        finally:
+            self._mark.clear()
+            loop.call(writer.close())
+
+    def _begin(self) -> None:
+        """Go to the position that the database holds."""
+        reader, writer, loop = self._reader, self._writer, self._loop
+        place = f"{socket.gethostname()}:{self._options.journal_dir}"
+        stored = loop.call(writer.load_position(reader.id, place))
+        gap = reader.seek(stored.position)
+        if gap is not None:
+            log.error("journal: %s", gap.detail)
+        if stored.position is None:
+            loop.call(writer.begin_journal(reader.id, place, reader.position))
+        self._position = stored.position or reader.position
+        self._expected = self._position.number
+        self._counts = list(stored.outcomes)
+        self._publish()
+        self._partitions = loop.call(writer.read_partitions())
+        self._keying = loop.call(writer.keying_version(keyed_rules(self._options.sip.custom_headers)))
+
+    def _make_pipeline(self) -> Pipeline:
+        options = self._options
+        return Pipeline(
+            hep=options.hep,
+            accept=options.accept,
+            sip=options.sip,
+            storage=options.storage,
+            codec=PayloadCodec(self._loop.call(self._writer.dictionary()), options.storage),
+            find_leaf=self._find_leaf,
+            keys=KeyMemory(options.storage.key_memory_calls),
+        )
+
+    def _find_leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
+        leaf = self._partitions.find(message_class, time_us)
+        if leaf is None:
+            self._mark.clear()
+            leaf = self._loop.call(self._writer.cover(message_class, time_us))
+            self._partitions = self._loop.call(self._writer.read_partitions())
+        if leaf not in self._noted:
+            self._loop.call(self._writer.note_keying(leaf, self._keying))
+            self._noted.add(leaf)
+        return leaf
+
+    def _is_over(self) -> bool:
+        if self._next < len(self._records):
+            return self._deadline is not None and time.monotonic() > self._deadline
+        if self._stop.is_set():
+            if self._deadline is None:
+                self._deadline = time.monotonic() + _DRAIN_S
+            return self._deadline < time.monotonic() or not self._read()
+        return self._options.until_drained and not self._read() and self._reader.drained
+
+    def _fill_and_send(self, pipeline: Pipeline) -> None:
+        """Decode a batch while the one before is being stored, then send it."""
+        rows = Rows()
+        taken: list[Record] = []
+        storage = self._options.storage
+        due: float | None = None
+        while len(taken) < storage.batch_rows:
+            if self._next < len(self._records) or self._read():
+                if due is None:
+                    due = time.monotonic() + storage.batch_delay_ms / 1000
+                self._take(pipeline, rows, taken)
+                continue
+            if taken:
+                wait_s = (due or 0.0) - time.monotonic()
+                if wait_s <= 0 or self._stop.is_set() or not self._reader.wait(wait_s):
+                    break
+            else:
+                self._settle()
+                if self._stop.is_set() or self._reader.position[:2] != self._position[:2]:
+                    break
+                self._reader.wait(_IDLE_S)
+                if self._options.until_drained:
+                    break
+        self._settle()
+        end = self._end()
+        if taken or end[:2] != self._position[:2]:
+            self._send(rows, taken, end)
+
+    def _read(self) -> bool:
+        """Whether the journal gave more records; called only when all it gave before are taken."""
+        chunk = self._reader.read()
+        for note in chunk.notes:
+            log.error("journal: %s", note)
+        self._records, self._next = chunk.records, 0
+        return bool(chunk.records)
+
+    def _take(self, pipeline: Pipeline, rows: Rows, taken: list[Record]) -> None:
+        """Decode what has been read, up to the batch's end."""
+        records, mark, lethal = self._records, self._mark, self._lethal
+        room = self._options.storage.batch_rows - len(taken)
+        for record in records[self._next : self._next + room]:
+            mark.set(record.segment, record.offset)
+            if record.number > self._expected:
+                # Damaged records are known by the numbers that are missing.
+                rows.outcomes[Outcome.FAILED] += record.number - self._expected
+            self._expected = record.number + 1
+            if lethal is not None and (record.segment, record.offset) == lethal:
+                log.error("packet %d has ended two workers and is set aside", record.number)
+                self._set_aside(record, "killed two workers")
+                rows.outcomes[Outcome.FAILED] += 1
+            else:
+                pipeline.process(record, len(taken), rows)
+            taken.append(record)
+        mark.clear()
+        self._next = min(self._next + room, len(records))
+
+    def _end(self) -> Position:
+        if self._next < len(self._records):
+            ahead = self._records[self._next]
+            return Position(ahead.segment, ahead.offset, self._expected)
+        reached = self._reader.position
+        return Position(reached.segment, reached.offset, self._expected)
+
+    def _send(self, rows: Rows, taken: list[Record], end: Position) -> None:
+        batch = Batch(
+            journal=self._reader.id,
+            start=self._position,
+            end=end,
+            outcomes=rows.outcomes,
+            leaves=rows.leaves,
+            # Once the first commit past a segment's end is durable, the segment may go: its WAL covers all
+            # before.
+            synchronous=end.segment > self._position.segment,
+        )
+
+        def refused(leaf: Leaf, origin: int, error: str) -> None:
+            record = taken[origin]
+            log.error("packet %d is refused for %s: %s", record.number, leaf.messages_table, error)
+            self._set_aside(record, f"refused by the database: {error}")
+
+        self._commit = (batch, rows, taken, self._loop.submit(self._timed_commit(batch, refused)))
+        self._position = end
+
+    async def _timed_commit(
+        self, batch: Batch, refused: Callable[[Leaf, int, str], None]
+    ) -> tuple[int, float]:
+        started = time.perf_counter()
+        count = await self._writer.commit(batch, refused)
+        return count, time.perf_counter() - started
+
+    def _settle(self) -> None:
+        """Wait for the batch under way; only now do its effects count."""
+        if self._commit is None:
+            return
+        batch, rows, taken, future = self._commit
+        self._commit = None
+        refused, seconds = future.result()
+        for outcome, count in enumerate(rows.outcomes):
+            self._counts[outcome] += count
+        self._counts[Outcome.WRITTEN] -= refused
+        self._counts[Outcome.FAILED] += refused
+        words = self._words
+        words[WorkerFigure.BATCHES] += 1
+        words[WorkerFigure.BATCH_ROWS] += rows.outcomes[Outcome.WRITTEN]
+        words[WorkerFigure.BATCH_SECONDS_US] += int(seconds * 1_000_000)
+        for reason, count in rows.malformed.items():
+            words[_MALFORMED[reason]] += count
+        now_us = time.time_ns() // 1000
+        words[WorkerFigure.LAST_COMMIT_US] = now_us
+        if taken:
+            words[WorkerFigure.LAG_US] = max(0, now_us - taken[-1].arrival_us)
+        self._publish(batch.end)
+        if self._lethal is not None and batch.end[:2] > self._lethal:
+            self._mark.survive()
+        if batch.synchronous:
+            self._reader.delete_before(batch.end)
+
+    def _publish(self, position: Position | None = None) -> None:
+        """Show the committed counts.
+
+        After a database lost its last commits, old figures stand until it caught up.
+        """
+        words = self._words
+        position = position or self._position
+        if position.number < words[WorkerFigure.NUMBER]:
+            return
+        words[WorkerFigure.SEGMENT] = position.segment
+        words[WorkerFigure.OFFSET] = position.offset
+        words[WorkerFigure.NUMBER] = position.number
+        for word, count in zip(_COUNTS, self._counts, strict=True):
+            words[word] = count
+
+    def _set_aside(self, record: Record, reason: str) -> None:
+        set_aside(self._options.journal_dir.parent / "aside", self._reader.id, record, reason)
+
+    def _cover_ahead(self) -> None:
+        """Make the partitions of the next hours before packets ask for them."""
+        if time.monotonic() < self._ahead:
+            return
+        self._ahead = time.monotonic() + _COVER_AHEAD_S
+        try:
+            self._loop.call(self._writer.cover_ahead(time.time_ns() // 1000))
+            self._partitions = self._loop.call(self._writer.read_partitions())
+        except DatabaseAway:
+            raise
+        except StoreError as error:
+            log.warning("partitions could not be made ahead of time: %s", error)
