@@ -13,7 +13,7 @@ _LETHAL_DEATHS = 2
 class PacketMark:
     """The mark in a worker's figures."""
 
-    def __init__(self, words: memoryview[int] | list[int]) -> None:
+    def __init__(self, words: "memoryview[int] | list[int]") -> None:
         self._words = words
 
     def find_lethal(self) -> tuple[int, int] | None:

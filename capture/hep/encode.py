@@ -42,8 +42,8 @@ from capture.hep.packet import Packet, Reading
 def encode_packet(packet: Packet) -> bytes:
     """One packet of the version it names.
 
-    HEP3: a field that is None is not sent; with `compressed_bytes` set the payload goes into chunk 0x0010, as
-    a zlib stream unless NOT_INFLATED says that it is none; a cut chunk or a longer datagram is not made again.
+    HEP3: a field that is None is not sent; with `compressed_bytes` set the payload goes into chunk 0x0010,
+    as a zlib stream unless NOT_INFLATED says that it is none; cut chunks and longer datagrams are not made.
 
     HepError "length" when 16 bits cannot say how long a chunk or the packet is, "chunk" when a value does not
     fit its field or, in HEPv1 and v2, has no field or is missing.

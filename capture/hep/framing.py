@@ -1,8 +1,8 @@
 """Cuts a TCP stream into HEP3 packets, and finds the next one after bytes that are none.
 
 Source: HEP3 rev. 37, "General protocol structure": on TCP packets stand back to back, each as long as its
-length field says. Anything else is rubbish: HEPv1 and v2 and gzip members (which carry no length), `HELLO HFP`
-(HFP's greeting), the rest of a packet whose beginning was lost. Given bytes it returns packets; it knows
+length field says. Anything else is rubbish: HEPv1 and v2 and gzip members (which carry no length), HFP's
+greeting `HELLO HFP`, the rest of a packet whose beginning was lost. Given bytes it returns packets; it knows
 nothing of sockets, clocks or what is in a packet.
 """
 
@@ -86,7 +86,7 @@ class Framer:
         return self._end_run()
 
     def _judge(self, start: int, available: int) -> int | None:
-        """The length of the packet at `start`; 0 when there is none; None when it takes more bytes to tell."""
+        """The length of the packet at `start`; 0: there is none; None: it takes more bytes to tell."""
         held = self._held
         if not held.startswith(_MAGICS, start):
             return 0

@@ -131,7 +131,8 @@ def _replay(directory: Path, target: Path, settings: JournalSettings) -> Replay:
             (path.name, (record.arrival_us, Carrier.REPLAY, record.peer, record.peer_port, record.packet))
         )
     if packets:
-        partial = target.with_name(f".{target.name}.partial")
+        # Not beside the target, where a worker might be started for it before it is whole.
+        partial = directory / "replay.partial"
         shutil.rmtree(partial, ignore_errors=True)
         _build(partial, packets, settings)
         partial.rename(target)

@@ -111,7 +111,7 @@ def identify(directory: Path) -> UUID:
         return written
     if len(found) > 1:
         raise JournalError(
-            f"{directory} has segments of several journals and no {ID_NAME}: move away what does not belong there"
+            f"{directory} has segments of several journals and no {ID_NAME}: move away what is not its own"
             f" ({', '.join(sorted(map(str, found)))})"
         )
     return _write_id(path, found.pop() if found else uuid4())
@@ -158,6 +158,8 @@ def open_header(path: Path) -> Header | None:
         return None
     try:
         return read_header(descriptor)
+    except JournalError as error:
+        raise JournalError(f"{path}: {error}") from error
     finally:
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""Which number was given last, read from the segments: so numbering goes on over restarts and power losses."""
+"""Which number was given last, read from the segments: so it goes on over restarts and power losses."""
 
 import os
 from pathlib import Path

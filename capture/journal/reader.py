@@ -89,8 +89,8 @@ class JournalReader:
         numbers = self._segments.numbers()
         if position is not None and numbers and position.segment > numbers[-1]:
             self._notes.append(
-                f"the position is in segment {position.segment}, the newest is {numbers[-1]}: files were taken"
-                " away; reading all that is there"
+                f"the position is in segment {position.segment}, the newest is {numbers[-1]}: files were"
+                " taken away; reading all that is there"
             )
             position = Position(0, 0, position.number)
         self.position = position or Position(0, 0, 1)
@@ -224,8 +224,8 @@ class JournalReader:
             self._notes.append(f"records {due} to {number - 1} are damaged or missing")
         elif number < due:
             self._notes.append(
-                f"records are numbered from {number} again where {due} was due: the last ones had been read, but"
-                " were not on disk when the power was lost"
+                f"records are numbered from {number} again where {due} was due: the last ones had been read,"
+                " but were not on disk when the power was lost"
             )
         self.position = self.position._replace(number=number)
 

@@ -4,6 +4,7 @@ left.
 So that nothing which waits for a disk is done by the thread that receives.
 """
 
+import errno
 import os
 import time
 from collections import deque
@@ -43,8 +44,8 @@ class OpenSegment:
     def use(self, first_number: int) -> None:
         """Write the block of the first use, which says that all older segments are closed."""
         block = pack_use(self.header, first_number)
-        if os.pwrite(self.descriptor, block, PAGE) == len(block):
-            self.used = True
+        self.used = True
+        _write_whole(self.descriptor, block, PAGE)
 
 
 def make_segment(directory: Path, journal: UUID) -> OpenSegment:
@@ -58,9 +59,7 @@ def make_segment(directory: Path, journal: UUID) -> OpenSegment:
     path = segment_path(directory, number)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        page = pack_header(header)
-        if os.pwrite(descriptor, page, 0) != len(page):
-            raise OSError(f"short write of the header of {path}")
+        _write_whole(descriptor, pack_header(header), 0)
         os.fsync(descriptor)
         sync_directory(directory)
     except OSError:
@@ -68,6 +67,11 @@ def make_segment(directory: Path, journal: UUID) -> OpenSegment:
         path.unlink()
         raise
     return OpenSegment(path, descriptor, header)
+
+
+def _write_whole(descriptor: int, data: bytes, offset: int) -> None:
+    if os.pwrite(descriptor, data, offset) < len(data):
+        raise OSError(errno.ENOSPC, "only a part was written")
 
 
 class Syncing:

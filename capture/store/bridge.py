@@ -1,7 +1,7 @@
 """Runs the writer's coroutines on an event loop in a thread of its own.
 
-On the decoding thread a batch of two megabytes would be sent only each time its loop turns; a thread that mostly
-waits for a socket does not slow the decoder. Knows nothing of what the coroutines do.
+On the decoding thread a batch of two megabytes would be sent only each time its loop turns; a thread that
+mostly waits for a socket does not slow the decoder. Knows nothing of what the coroutines do.
 """
 
 import asyncio
