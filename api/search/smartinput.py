@@ -167,11 +167,17 @@ class _Reader:
         self._place = blank.end() if blank else self._place
 
 
+def blank(known: Field) -> Expression:
+    """Nothing in it: empty, or not there."""
+    return Or((Condition(known.internal, Operator.EMPTY), Condition(known.internal, Operator.NULL)))
+
+
 def _meaning(known: Field, operator: str, value: str) -> Expression:
     negated = operator == "!="
     if value == "isEmpty" and known.internal != "raw" and operator in ("=", "!="):
-        empty = Condition(known.internal, Operator.NULL if known.type == "integer" else Operator.EMPTY)
-        return Not(Or((empty, Condition(known.internal, Operator.NULL)))) if negated else empty
+        if negated:
+            return Not(blank(known))
+        return blank(known) if known.type == "integer" else Condition(known.internal, Operator.EMPTY)
     if value == "isNull" and known.internal != "raw" and operator in ("=", "!="):
         missing = Condition(known.internal, Operator.NULL)
         return Not(missing) if negated else missing

@@ -22,12 +22,11 @@ from api.search.query import (
     Expression,
     Not,
     Operator,
-    Or,
     conjunction,
     disjunction,
     query_text,
 )
-from api.search.smartinput import Unreadable, parse_smartinput
+from api.search.smartinput import Unreadable, blank, parse_smartinput
 
 CONTROL_ELEMENTS = frozenset(
     ["profile", "node", "range", "targetResultsContainer", "proto_selector", "protocol_selector"]
@@ -181,7 +180,7 @@ def read_value(known: Field, value: str | Sequence[str], *, as_integer: bool = F
 def _negative(known: Field, value: str | list[str], *, as_integer: bool) -> Expression:
     if known.internal != "raw" and value in ("isEmpty", ["isEmpty"]):
         # Filled in: neither empty nor missing. Everywhere else `!=` takes in what lacks the field.
-        return Not(Or((Condition(known.internal, Operator.EMPTY), Condition(known.internal, Operator.NULL))))
+        return Not(blank(known))
     return Not(_positive(known, value, as_integer=as_integer))
 
 
@@ -193,7 +192,7 @@ def _positive(known: Field, value: str | list[str], *, as_integer: bool) -> Expr
     if value in ("isNull", ["isNull"]):
         return Condition(name, Operator.NULL)
     if value in ("isEmpty", ["isEmpty"]):
-        return Condition(name, Operator.NULL if known.type == "integer" else Operator.EMPTY)
+        return blank(known) if known.type == "integer" else Condition(name, Operator.EMPTY)
     parts = value.split(";") if isinstance(value, str) else value
     if any("%" in part for part in parts):
         return Condition(name, Operator.LIKE, _checked(parts))

@@ -68,7 +68,10 @@ def test_value_of_a_text_field(value, expression):
         (">=1024", Condition("source_port", Operator.GREATER_EQUAL, (1024,))),
         ("< 1024", Condition("source_port", Operator.LESS, (1024,))),
         ("50%", like("source_port", "50%")),
-        ("isEmpty", Condition("source_port", Operator.NULL)),
+        (
+            "isEmpty",
+            Or((Condition("source_port", Operator.EMPTY), Condition("source_port", Operator.NULL))),
+        ),
     ],
 )
 @pytest.mark.parametrize("client_type", ["integer", "string"])

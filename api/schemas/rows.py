@@ -1,0 +1,245 @@
+"""Messages under Homer's names: rows of a search, a single message, and the parts of a transaction.
+
+Source: the rows of homer-app, whose headers are flattened. A field that a message lacks is left out, but for
+those that Homer always sends. Times are told from the stored capture time; `micro_ts` is milliseconds with
+the microseconds as decimals, which is right for clients that read either.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from api.callflow.arrows import head_of, label_of
+from api.callflow.hosts import End, ends, host_positions
+from api.callflow.isup import with_readable_isup
+from api.schemas.fields import class_fields
+from api.schemas.search import HostPosition, Transaction
+from api.search.decide import Found
+from capture.route import MessageClass
+from capture.text import to_text
+
+Row = dict[str, Any]
+
+_ALWAYS = frozenset(
+    [
+        "ruri_user",
+        "ruri_domain",
+        "from_user",
+        "from_tag",
+        "to_user",
+        "to_tag",
+        "callid",
+        "cseq",
+        "method",
+        "user_agent",
+        "cic",
+        "opc",
+        "dpc",
+        "msg_name",
+        "called_number",
+        "calling_number",
+        "proto",
+    ]
+)
+"""Names of `data_header` that Homer sends for their class even when empty."""
+_APART = frozenset(["node", "protocol"])
+"""Names that clash with others of the row; Homer makes arrays of them, in random order."""
+
+
+class RowShape(NamedTuple):
+    """What all rows of an answer have in common."""
+
+    node: str
+    """The data node as it is searched by, in lower case."""
+    custom_headers: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def _data_names(message_class: MessageClass, custom_headers: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """Homer's name, the field, and whether it is always sent."""
+    names = []
+    for homer_id, field in class_fields(message_class, custom_headers).items():
+        header, _, name = homer_id.partition(".")
+        if header == "data_header" and name not in _APART:
+            names.append((name, field.internal, name in _ALWAYS))
+    return names
+
+
+def data_row(found: Found, shape: RowShape) -> Row:
+    """A row of `POST /search/call/data`."""
+    stored = found.stored
+    source, destination = _named_ends(found)
+    row = _headers(found, shape)
+    row |= {
+        "id": stored.id,
+        "uuid": stored.id,
+        "sid": found.fields["sid"],
+        "node": shape.node,
+        "dbnode": shape.node,
+        "table": f"hep_proto_{stored.message_class.key}",
+        "aliasSrc": source.name,
+        "aliasDst": destination.name,
+        "create_date": stored.time_us // 1000,
+        "micro_ts": stored.time_us / 1000,
+    }
+    if stored.message_class is MessageClass.LOG:
+        row["raw"] = found.fields["raw"]
+    return row
+
+
+def message_row(found: Found, shape: RowShape) -> Row:
+    """A row of `POST /search/call/message`, with the payload."""
+    stored = found.stored
+    row = _headers(found, shape)
+    if not stored.message_class.is_sip:
+        row["node"] = found.fields["node"]
+    return row | {
+        "id": stored.id,
+        "uuid": stored.id,
+        "sid": found.fields["sid"],
+        "raw": _shown_payload(found),
+        "create_ts": stored.time_us // 1000,
+        "micro_ts": stored.time_us / 1000,
+    }
+
+
+def transaction_of(messages: Sequence[Found], shape: RowShape) -> Transaction:
+    """The parts of `POST /call/transaction`, for messages in order."""
+    arrows = [_named_ends(message) for message in messages]
+    positions = host_positions(arrows)
+    return Transaction(
+        messages=[_transaction_row(message, shape) for message in messages],
+        calldata=[
+            _arrow_row(message, *arrow, positions) for message, arrow in zip(messages, arrows, strict=True)
+        ],
+        hosts={name: HostPosition([name], position) for name, position in positions.items()},
+        alias={name: name for name in positions},
+    )
+
+
+def _transaction_row(found: Found, shape: RowShape) -> Row:
+    stored = found.stored
+    source, destination = _named_ends(found)
+    row = _headers(found, shape)
+    row |= {
+        "id": stored.id,
+        "sid": found.fields["sid"],
+        "raw": found.fields["raw"],
+        "node": shape.node,
+        "dbnode": shape.node,
+        "profile": stored.message_class.key,
+        "srcIp": source.address,
+        "srcPort": source.port,
+        "dstIp": destination.address,
+        "dstPort": destination.port,
+        "create_date": stored.time_us // 1000,
+        "create_ts": stored.time_us // 1000,
+        "micro_ts": stored.time_us / 1000,
+    }
+    if stored.message_class.is_sip:
+        row["from_domain"] = found.fields.get("from_domain") or ""
+        row["to_domain"] = found.fields.get("to_domain") or ""
+    return row
+
+
+def _arrow_row(found: Found, source: End, destination: End, positions: dict[str, int]) -> Row:
+    stored = found.stored
+    label = label_of(stored.protocol_type, found.fields)
+    ip_protocol = found.fields["ip_protocol"]
+    return {
+        "id": stored.id,
+        "sid": found.fields["sid"],
+        "srcHost": source.address,
+        "dstHost": destination.address,
+        "srcId": source.name,
+        "dstId": destination.name,
+        "srcIp": source.address,
+        "dstIp": destination.address,
+        "srcPort": source.port,
+        "dstPort": destination.port,
+        "aliasSrc": source.name,
+        "aliasDst": destination.name,
+        "method": label.method,
+        "method_text": label.text,
+        "create_date": stored.time_us // 1000,
+        "micro_ts": stored.time_us / 1000,
+        "protocol": 1 if ip_protocol is None else ip_protocol,
+        "msg_color": "blue",
+        "table": "",
+        "ruri_user": head_of(stored.payload),
+        "destination": positions[destination.name],
+    }
+
+
+def _headers(found: Found, shape: RowShape) -> Row:
+    """Both of Homer's headers, flattened."""
+    stored, fields = found.stored, found.fields
+    row: Row = {
+        "protocolFamily": fields["family"] or 0,
+        "protocol": fields["ip_protocol"] or 0,
+        "srcIp": fields["source"] or "",
+        "srcPort": fields["source_port"] or 0,
+        "dstIp": fields["destination"] or "",
+        "dstPort": fields["destination_port"] or 0,
+        "timeSeconds": stored.time_us // 1_000_000,
+        "timeUseconds": stored.time_us % 1_000_000,
+        "payloadType": fields["protocol_type"],
+        "captureId": fields["node"],
+        # The HEP key is not stored.
+        "capturePass": "",
+        "correlation_id": fields["correlation_id"],
+    }
+    for name, internal, always in _data_names(stored.message_class, shape.custom_headers):
+        value = fields.get(internal)
+        if value not in (None, ""):
+            row[name] = value
+        elif always:
+            row[name] = ""
+    if parse_error := fields.get("parse_error"):
+        row["parse_error"] = parse_error
+    return row | _hep_facts(stored.extra)
+
+
+def _hep_facts(extra: dict[str, Any] | None) -> Row:
+    """Rarer facts, and the sender's own time where the message is stored under another."""
+    facts = (extra or {}).get("hep")
+    if not isinstance(facts, dict):
+        return {}
+    names = {"vlan": "vlan", "tos": "ip_tos", "mos": "mos", "tcp_flags": "tcp_flags"}
+    row = {shown: facts[name] for name, shown in names.items() if isinstance(facts.get(name), int)}
+    sender_time_us = facts.get("sender_time_us")
+    if isinstance(sender_time_us, int):
+        row["sender_micro_ts"] = sender_time_us / 1000
+    return row
+
+
+def _named_ends(found: Found) -> tuple[End, End]:
+    fields = found.fields
+    return ends(
+        _text(fields["source"]),
+        _number(fields["source_port"]),
+        _text(fields["destination"]),
+        _number(fields["destination_port"]),
+    )
+
+
+def _text(value: str | int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: str | int | None) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _shown_payload(found: Found) -> str | int | None:
+    """Of a call the payload with ISUP made readable, as Homer has it."""
+    stored = found.stored
+    if stored.message_class is not MessageClass.CALL:
+        return found.fields["raw"]
+    readable = with_readable_isup(stored.payload)
+    return found.fields["raw"] if readable is stored.payload else to_text(readable.rstrip(b"\0"))
+
+
+def oldest_first(messages: Iterable[Found]) -> list[Found]:
+    """By capture time, then by id."""
+    return sorted(messages, key=lambda found: (found.stored.time_us, found.stored.id))

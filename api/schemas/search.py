@@ -1,0 +1,204 @@
+"""Homer's SearchObject, as far as a search reads it, and the answers.
+
+Source: homer-app's binding rules. Unknown names are ignored; null is as good as missing.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from api.errors import RequestError
+from api.search.query import query_text, window
+from api.search.syntax import MAX_ELEMENTS, Element
+from capture.route import MessageClass
+
+MAX_IDS = 10_000
+"""Call-IDs or message ids in one question."""
+MAX_WARNING_CHARS = 2000
+
+
+class TimeWindow(msgspec.Struct):
+    """Unix milliseconds; both ends belong to the window."""
+
+    from_: int | None = msgspec.field(name="from", default=None)
+    to: int | None = None
+
+
+class Location(msgspec.Struct):
+    """Which data nodes to ask."""
+
+    node: list[str] | str | None = None
+
+
+class Param(msgspec.Struct):
+    """What to search, and how much of it."""
+
+    search: dict[str, Any] | None = None
+    """By `hepid_profile`: form elements, or `{"id", "uuid", "callid"}`."""
+    limit: int | None = None
+    orlogic: bool | None = None
+    location: Location | None = None
+    whitelist: list[str] | None = None
+    """Addresses to leave out, despite its name."""
+
+
+class SearchObject(msgspec.Struct):
+    """The body of every search."""
+
+    param: Param | None = None
+    timestamp: TimeWindow | None = None
+
+    @property
+    def parameters(self) -> Param:
+        return self.param or Param()
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """First and last microsecond."""
+        times = self.timestamp or TimeWindow()
+        return window(times.from_ or 0, times.to or 0)
+
+    def asks_node(self, name: str) -> bool:
+        """Whether this data node is among those to ask; without any all are."""
+        location = self.parameters.location
+        nodes = location.node if location else None
+        if not nodes:
+            return True
+        return name.lower() in {node.lower() for node in ([nodes] if isinstance(nodes, str) else nodes)}
+
+
+class Classes(NamedTuple):
+    """The parts of a question by the class that they are for."""
+
+    known: dict[MessageClass, Any]
+    unknown: list[str]
+    """Keys that name no class of ours."""
+
+
+def classes_of(search: SearchObject) -> Classes:
+    """The keys of `search`."""
+    known, unknown = {}, []
+    for key, value in (search.parameters.search or {}).items():
+        try:
+            known[MessageClass(key)] = value
+        except ValueError:
+            unknown.append(key)
+    return Classes(known, unknown)
+
+
+def strict_classes_of(search: SearchObject) -> dict[MessageClass, dict[str, Any]]:
+    """The same where a key that names no class is an error, and each value an object."""
+    known, unknown = classes_of(search)
+    if unknown:
+        raise RequestError(f'invalid search profile key: "{query_text(unknown[0])}"')
+    if not all(isinstance(value, dict) for value in known.values()):
+        raise RequestError
+    return known
+
+
+def elements_of(value: Any) -> list[Element]:
+    """The form elements of one class; RequestError when they are not of the right types."""
+    if not isinstance(value, list) or len(value) > MAX_ELEMENTS:
+        raise RequestError
+    return [_element(item) for item in value]
+
+
+def _element(item: Any) -> Element:
+    if not isinstance(item, dict):
+        raise RequestError
+    name, kind = item.get("name"), item.get("type")
+    if not isinstance(name, str) or not (kind is None or isinstance(kind, str)):
+        raise RequestError
+    value = item.get("value")
+    if isinstance(value, list):
+        return Element(name, [_scalar(part) for part in value], kind or "string")
+    return Element(name, None if value is None else _scalar(value), kind or "string")
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise RequestError
+
+
+def message_ids_of(value: dict[str, Any]) -> list[int]:
+    """`id`, else all of `uuid`; a number may come as text."""
+    given = value.get("id")
+    listed = [given] if given is not None else value.get("uuid")
+    if not isinstance(listed, list):
+        listed = [] if listed is None else [listed]
+    if len(listed) > MAX_IDS:
+        raise RequestError
+    return [_message_id(item) for item in listed]
+
+
+def _message_id(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    raise RequestError
+
+
+def call_ids_of(value: dict[str, Any]) -> list[str]:
+    """The session ids of a transaction; without any there is nothing to find."""
+    given = value.get("callid")
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    if len(listed) > MAX_IDS:
+        raise RequestError
+    return [query_text(_scalar(item)) for item in listed]
+
+
+class SearchAnswer(msgspec.Struct):
+    """Rows of a search, oldest first."""
+
+    total: int
+    """Rows of this answer, not of all that match."""
+    keys: list[str]
+    data: list[dict[str, Any]]
+
+
+class HostPosition(msgspec.Struct):
+    """A column of the ladder."""
+
+    host: list[str]
+    position: int
+
+
+class Transaction(msgspec.Struct):
+    """A call as the web UI draws it."""
+
+    messages: list[dict[str, Any]]
+    calldata: list[dict[str, Any]]
+    hosts: dict[str, HostPosition]
+    alias: dict[str, str]
+
+
+class TransactionAnswer(msgspec.Struct):
+    """All messages of some calls, oldest first."""
+
+    total: int
+    keys: list[str]
+    data: Transaction
+
+
+def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Every key of any row."""
+    return list({key: None for row in rows for key in row})
+
+
+def answer_headers(incomplete: str | None, warnings: Sequence[str] = ()) -> dict[str, str]:
+    """What an answer says about itself; a warning may quote what the user wrote, so it is percent-encoded."""
+    headers = {}
+    if incomplete is not None:
+        headers["X-Rhapsode-Incomplete"] = incomplete
+    if warnings:
+        text = "; ".join(warnings)[:MAX_WARNING_CHARS]
+        headers["X-Rhapsode-Warning"] = quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace")
+    return headers

@@ -1,0 +1,100 @@
+"""A candidate: a row of a messages table as a search reads it, and the message that it stands for."""
+
+import socket
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from capture.fields import StoredMessage
+from sqlalchemy import ColumnElement, Table, func
+
+from capture.errors import PayloadCorrupt
+from capture.route import MessageClass
+from capture.store.codec import PayloadCodec
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One row, in the order of `candidate_columns`; travels to other processes as it is."""
+
+    id: int
+    time_us: int
+    delay_us: int
+    call: int
+    capture_id: int | None
+    source_port: int | None
+    destination_port: int | None
+    flags: int
+    protocol_type: int
+    ip_protocol: int | None
+    raw_codec: int
+    source: bytes | None
+    """As `inet_send` gives it: four bytes of head, then the packed address."""
+    destination: bytes | None
+    method: str | None
+    node_name: str | None
+    correlation_id: str | None
+    session_id: str | None
+    parse_error: str | None
+    extra: dict[str, Any] | None
+    raw: bytes
+
+
+def candidate_columns(messages: Table) -> list[ColumnElement[Any]]:
+    """What to select; addresses in binary, as their text form in SQL is not everywhere that of Python."""
+    sent = {"source", "destination"}
+    names = Candidate.__struct_fields__
+    return [
+        func.inet_send(messages.c[name]).label(name) if name in sent else messages.c[name] for name in names
+    ]
+
+
+def stored_message(
+    message_class: MessageClass, row: Candidate, payload: bytes, *, session_id: str | None = None
+) -> StoredMessage:
+    """The message of a row with its payload restored."""
+    return StoredMessage(
+        message_class=message_class,
+        id=row.id,
+        time_us=row.time_us,
+        delay_us=row.delay_us,
+        capture_id=row.capture_id,
+        source=_address(row.source),
+        source_port=row.source_port,
+        destination=_address(row.destination),
+        destination_port=row.destination_port,
+        flags=row.flags,
+        protocol_type=row.protocol_type,
+        ip_protocol=row.ip_protocol,
+        method=row.method,
+        node_name=row.node_name,
+        correlation_id=row.correlation_id,
+        session_id=row.session_id if session_id is None else session_id,
+        parse_error=row.parse_error,
+        extra=row.extra,
+        payload=payload,
+    )
+
+
+def restore(payloads: PayloadCodec, row: Candidate) -> tuple[bytes, str | None]:
+    """The payload, or none and why: a corrupt one is the trouble of its own message only."""
+    try:
+        return payloads.decode(row.raw_codec, row.raw), None
+    except PayloadCorrupt as error:
+        return b"", f"stored payload cannot be read: {error}"
+
+
+@lru_cache(maxsize=4096)
+def _inet_text(sent: bytes) -> str:
+    packed = sent[4:]
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _address(sent: bytes | None) -> str | None:
+    return None if sent is None else _inet_text(sent)
+
+
+def changed_fields(row: Candidate) -> Mapping[str, Any]:
+    """The fields that a filter has set or taken away."""
+    fields = (row.extra or {}).get("fields")
+    return fields if isinstance(fields, dict) else {}

@@ -1,0 +1,149 @@
+"""Pages of a search: candidates from the database, newest first, decided on one by one.
+
+All statements of a page share a snapshot, and one deadline covers database and decoding. A page ends with its
+limit, with the window, or with the deadline, and says which.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.errors import DatabaseError, DatabaseTimeout
+from api.search.decide import Found
+from api.search.query import NOTHING, Position, Query
+from api.search.scanners import Scanners
+from api.search.snapshot import Snapshot, open_snapshot
+from api.search.walk import Payloads, Walk
+from api.settings import SearchSettings
+
+log = logging.getLogger(__name__)
+
+Incomplete = Literal["limit", "time"]
+
+
+class Page(NamedTuple):
+    """What a page holds and how it ended."""
+
+    rows: list[Found]
+    """Newest first."""
+    incomplete: Incomplete | None
+    """Why there may be more; None: there is nothing more in the window."""
+    next: Position | None
+    """Where the next page goes on when there may be more; None too where several classes were asked."""
+
+
+class Searcher:
+    """Everything that searches share: the engine, the dictionaries, the scanner processes."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: SearchSettings | None = None,
+        custom_headers: Sequence[str] = (),
+        node: str = "",
+    ) -> None:
+        self._engine = engine
+        self._settings = settings or SearchSettings()
+        self.custom_headers = tuple(custom_headers)
+        self.node = node
+        """This data node's name in positions."""
+        self.payloads = Payloads()
+        self.scanners = Scanners()
+
+    async def close(self) -> None:
+        """End the scanner processes; the engine belongs to who made it."""
+        await self.scanners.close()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator["Session"]:
+        """One snapshot and one deadline. When that is reached the block is left, and the session says so."""
+        settings = self._settings
+        session = Session(self)
+        timeout = asyncio.timeout(settings.deadline_s)
+        try:
+            async with (
+                timeout,
+                open_snapshot(
+                    self._engine, self.custom_headers, min(settings.statement_timeout_s, settings.deadline_s)
+                ) as snapshot,
+            ):
+                session.snapshot = snapshot
+                yield session
+        except (TimeoutError, DatabaseError) as error:
+            # A connection torn down by the deadline may end in any error of the database.
+            if not (isinstance(error, DatabaseTimeout) or timeout.expired()):
+                raise
+            log.warning("a search was cut off after %s s", settings.deadline_s)
+            session.timed_out = True
+
+    async def page(self, query: Query, after: Position | None = None) -> Page:
+        """The newest matches of one class before `after`. DatabaseError when the database says no."""
+        async with self.session() as session:
+            await session.find([query], query.limit, after)
+        walk = session.walks[0] if session.walks else None
+        page = session.page(query.limit)
+        if walk is None or page.incomplete is None:
+            return page
+        if page.incomplete == "time":
+            return page._replace(next=walk.reached)
+        last = page.rows[-1].stored if page.rows else None
+        return page._replace(next=Position(last.time_us, last.id, self.node) if last else after)
+
+    async def newest(self, queries: Sequence[Query], limit: int) -> Page:
+        """The newest matches of several classes."""
+        async with self.session() as session:
+            await session.find(queries, limit)
+        return session.page(limit)
+
+
+class Session:
+    """What one snapshot has brought so far; it can be read after the deadline too."""
+
+    snapshot: Snapshot
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+        self.walks: list[Walk] = []
+        self.timed_out = False
+
+    async def find(self, queries: Sequence[Query], limit: int, after: Position | None = None) -> list[Walk]:
+        """Walk each query's class until one match more than `limit` is found."""
+        asked = [query for query in queries if query.where != NOTHING and query.from_us <= query.to_us]
+        if not asked or limit <= 0:
+            return []
+        buckets = await self.snapshot.buckets(
+            {query.message_class for query in asked},
+            min(query.from_us for query in asked),
+            max(query.to_us for query in asked),
+        )
+        walks = [
+            Walk(
+                self.snapshot,
+                query,
+                buckets[query.message_class],
+                payloads=self._searcher.payloads,
+                scanners=self._searcher.scanners,
+                custom_headers=self._searcher.custom_headers,
+                after=after,
+                node=self._searcher.node,
+            )
+            for query in asked
+        ]
+        self.walks += walks
+        for walk in walks:
+            await walk.run(limit + 1)
+        return walks
+
+    def page(self, limit: int) -> Page:
+        """The newest of what all walks have found, each message once."""
+        found = {(row.stored.message_class, row.stored.id): row for walk in self.walks for row in walk.found}
+        rows = sorted(found.values(), key=lambda row: (row.stored.time_us, row.stored.id), reverse=True)
+        if self.timed_out:
+            return Page(rows[:limit], "time", None)
+        if len(rows) > limit or any(walk.full for walk in self.walks):
+            return Page(rows[:limit], "limit", None)
+        return Page(rows, None, None)

@@ -1,0 +1,220 @@
+"""One REPEATABLE READ, read-only transaction, and what a search asks in it: partitions, keys, candidates."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    literal,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.search.candidate import Candidate, candidate_columns
+from api.search.narrow import Buckets, Narrowing
+from api.search.query import Position
+from capture.keys import keyed_rules
+from capture.route import MessageClass
+from capture.store.partitions import CatalogEntry, Leaf, leaves_of
+from capture.store.tables import KEYS, MESSAGES, keying, leaf_keying, payload_dictionary
+
+MAX_CALLS = 400
+"""With more, a walk by time is cheaper than one index look-up a call and bucket."""
+MAX_CALL_KEYS = 8 * MAX_CALLS
+"""Key rows looked at to know that: a call may stand in several."""
+MAX_CALL_MESSAGES = 20_000
+"""Messages of few calls: a telephone registers under one Call-ID for months."""
+MAX_GROUP = 32
+"""Buckets asked at once: locks and planning grow with partitions."""
+
+_CATALOG = text(
+    """
+    select parent.relname::text, leaf.relname::text,
+        pg_get_expr(leaf.relpartbound, leaf.oid), i.inhdetachpending
+    from pg_inherits i
+    join pg_class parent on parent.oid = i.inhparent
+    join pg_class leaf on leaf.oid = i.inhrelid
+    where parent.relname = any(:parents) and parent.relkind = 'p' and pg_table_is_visible(parent.oid)
+    """
+).bindparams(bindparam("parents", type_=ARRAY(Text)))
+
+# The third argument makes it count for this transaction only.
+_TIMEOUT = text("select set_config('statement_timeout', :limit_ms, true)")
+
+
+class Head(NamedTuple):
+    """Where a candidate is, without its payload."""
+
+    time_us: int
+    id: int
+    call: int
+
+
+class Snapshot:
+    """All statements of a page: they see the same rows and the same partitions."""
+
+    def __init__(self, connection: AsyncConnection, custom_headers: Sequence[str]) -> None:
+        self._connection = connection
+        self._rules = keyed_rules(custom_headers)
+
+    async def buckets(
+        self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
+    ) -> dict[MessageClass, list[Buckets]]:
+        """For each class the partitions that hold times of the window: newest first, in doubling groups."""
+        classes = list(message_classes)
+        parents = [table[c].name for c in classes for table in (MESSAGES, KEYS)]
+        catalog = await self._connection.execute(_CATALOG, {"parents": parents})
+        leaves = [
+            leaf
+            for leaf in leaves_of(CatalogEntry(*row) for row in catalog)
+            if leaf.lower_us <= to_us and leaf.upper_us > from_us
+        ]
+        keyed = await self._keyed(leaves) if leaves else {}
+        return {c: _grouped([leaf for leaf in leaves if leaf.message_class is c], keyed) for c in classes}
+
+    async def _keyed(self, leaves: Sequence[Leaf]) -> dict[int, frozenset[str]]:
+        """By leaf number: what all versions that have written there key by today's rule."""
+        noted = await self._connection.execute(
+            select(leaf_keying.c.leaf, keying.c.rules)
+            .join_from(leaf_keying, keying)
+            .where(leaf_keying.c.leaf == any_(_numbers([leaf.number for leaf in leaves])))
+        )
+        keyed: dict[int, frozenset[str]] = {}
+        for number, rules in noted:
+            same = frozenset(name for name, rule in self._rules.items() if rules.get(name) == rule)
+            keyed[number] = keyed[number] & same if number in keyed else same
+        return keyed
+
+    async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
+        """The calls among which all matches are, or None when they are many or not known."""
+        for calls in narrowing.calls:
+            found = await self._connection.execute(_probe(calls))
+            listed = [row.call for row in found]
+            if len(listed) < MAX_CALL_KEYS and len(distinct := set(listed)) <= MAX_CALLS:
+                return list(distinct)
+        return None
+
+    async def heads(
+        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int]
+    ) -> list[Head] | None:
+        """The candidates of these calls, newest first, or None when they are too many.
+
+        Sorted here: an ORDER BY with LIMIT would tempt the planner onto the time index.
+        """
+        columns = MESSAGES[message_class].c
+        of_calls = columns.call == any_(_numbers(calls))
+        found = await self._connection.execute(
+            select(columns.time_us, columns.id, columns.call)
+            .where(of_calls, narrowing.columns)
+            .limit(MAX_CALL_MESSAGES + 1)
+        )
+        heads = [Head(*row) for row in found]
+        return None if len(heads) > MAX_CALL_MESSAGES else sorted(heads, reverse=True)
+
+    async def by_heads(self, message_class: MessageClass, heads: Sequence[Head]) -> list[Candidate]:
+        """The rows at these places, newest first."""
+        messages = MESSAGES[message_class]
+        times = [head.time_us for head in heads]
+        return await self._candidates(
+            message_class,
+            select(*candidate_columns(messages)).where(
+                messages.c.call == any_(_numbers({head.call for head in heads})),
+                messages.c.id == any_(_numbers(head.id for head in heads)),
+                messages.c.time_us.between(_number(min(times)), _number(max(times))),
+            ),
+        )
+
+    async def by_time(
+        self, message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int
+    ) -> list[Candidate]:
+        """The newest rows before a position, newest first."""
+        return await self._candidates(message_class, by_time(message_class, narrowing, before, rows))
+
+    async def _candidates(self, message_class: MessageClass, statement: Select[Any]) -> list[Candidate]:
+        found = await self._connection.execute(statement)
+        return sorted((Candidate(*row) for row in found), key=lambda row: (row.time_us, row.id), reverse=True)
+
+    async def dictionaries(self, numbers: Iterable[int]) -> Mapping[int, bytes]:
+        """Payload dictionaries by id."""
+        found = await self._connection.execute(
+            select(payload_dictionary.c.id, payload_dictionary.c.content).where(
+                payload_dictionary.c.id == any_(_numbers(numbers))
+            )
+        )
+        return {row.id: row.content for row in found}
+
+
+@asynccontextmanager
+async def open_snapshot(
+    engine: AsyncEngine, custom_headers: Sequence[str], statement_timeout_s: float
+) -> AsyncIterator[Snapshot]:
+    """A snapshot for one page; DatabaseError when there is none to be had."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with connection.begin():
+            limit_ms = str(max(1, int(statement_timeout_s * 1000)))
+            await connection.execute(_TIMEOUT, {"limit_ms": limit_ms})
+            yield Snapshot(connection, custom_headers)
+
+
+def by_time(
+    message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int
+) -> Select[Any]:
+    """The statement of a walk by time."""
+    messages = MESSAGES[message_class]
+    place = messages.c.time_us, messages.c.id
+    statement = select(*candidate_columns(messages)).where(narrowing.rows)
+    if before is not None:
+        at_us, at_id = _number(before.time_us), _number(before.id)
+        # The first condition prunes partitions, which a comparison of rows does not.
+        statement = statement.where(messages.c.time_us <= at_us, tuple_(*place) < tuple_(at_us, at_id))
+    return statement.order_by(*(column.desc() for column in place)).limit(rows)
+
+
+def _probe(calls: Select[tuple[int]]) -> Select[tuple[int]]:
+    return calls.limit(MAX_CALL_KEYS)
+
+
+def _grouped(leaves: Sequence[Leaf], keyed: Mapping[int, frozenset[str]]) -> list[Buckets]:
+    """Runs of leaves in which the same is keyed, of 1, 2, 4 … leaves."""
+    newest_first = sorted(leaves, key=lambda leaf: leaf.lower_us, reverse=True)
+    groups: list[Buckets] = []
+    size = 1
+    run: list[Leaf] = []
+    for leaf in newest_first:
+        # A leaf that no version is noted for keys nothing that can be relied on.
+        same = keyed.get(leaf.number, frozenset())
+        if run and (len(run) == size or keyed.get(run[0].number, frozenset()) != same):
+            groups.append(_group(run, keyed))
+            size = min(size * 2, MAX_GROUP)
+            run = []
+        run.append(leaf)
+    if run:
+        groups.append(_group(run, keyed))
+    return groups
+
+
+def _group(run: Sequence[Leaf], keyed: Mapping[int, frozenset[str]]) -> Buckets:
+    return Buckets(
+        lowers=tuple(leaf.lower_us for leaf in run),
+        lower_us=run[-1].lower_us,
+        upper_us=run[0].upper_us,
+        keyed=keyed.get(run[0].number, frozenset()),
+    )
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal(value, BigInteger)
+
+
+def _numbers(values: Iterable[int]) -> ColumnElement[Any]:
+    return bindparam(None, list(values), ARRAY(BigInteger), unique=True)

@@ -1,0 +1,191 @@
+"""One class walked from the newest candidate to the oldest, until enough match.
+
+Buckets are asked in groups. Where few calls can match, their messages are looked up by call; otherwise the
+rows are walked by time in slices. Near candidates are decided here, a few ms at a time; a search that goes on
+and finds little is a long scan, and a scanner process decides while the next slice is fetched.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from time import perf_counter
+
+from api.search.candidate import Candidate
+from api.search.decide import Found, Judge
+from api.search.narrow import Buckets, Narrowing, narrow
+from api.search.query import Position, Query
+from api.search.scanner import Task
+from api.search.scanners import ScannerGone, Scanners
+from api.search.snapshot import Head, Snapshot
+from capture.store.codec import PayloadCodec
+
+SLICE_S = 0.003
+"""Decoding for so long, then others have their turn."""
+NEAR_ROWS = 4000
+"""Candidates decided here before a search that finds fewer than one in four becomes a long scan."""
+FIRST_ROWS, MOST_ROWS = 256, 4096
+SLICE_BYTES = 4 * 1024 * 1024
+"""Stored payload fetched at once, as far as the slice before tells; two such slices are held."""
+HELD_BYTES = 128 * 1024 * 1024
+"""Payload of the matches of one walk: past that it ends as if its limit were reached."""
+
+
+class Payloads:
+    """The payload codec of this process, with every dictionary that was met, also for other processes."""
+
+    def __init__(self) -> None:
+        self.codec = PayloadCodec()
+        self.dictionaries: dict[int, bytes] = {}
+
+    async def learn(self, snapshot: Snapshot, rows: Sequence[Candidate]) -> None:
+        """Ask the database for the dictionaries of these rows that are not known yet."""
+        unknown = {row.raw_codec for row in rows if not self.codec.knows(row.raw_codec)}
+        if unknown:
+            self._add(await snapshot.dictionaries(unknown))
+
+    def _add(self, dictionaries: Mapping[int, bytes]) -> None:
+        for number, content in dictionaries.items():
+            self.codec.add(number, content)
+            self.dictionaries[number] = content
+
+
+class Walk:
+    """The way of one query through one class."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        buckets: Sequence[Buckets],
+        *,
+        payloads: Payloads,
+        scanners: Scanners,
+        custom_headers: Sequence[str] = (),
+        after: Position | None = None,
+        node: str = "",
+    ) -> None:
+        self._snapshot = snapshot
+        self._query = query
+        self._buckets = buckets
+        self._payloads = payloads
+        self._scanners = scanners
+        self._node = node
+        self._task = Task(query.message_class, query.where, tuple(custom_headers))
+        self._judge = Judge(query.message_class, query.where, custom_headers, payloads.codec)
+        self._rows = FIRST_ROWS
+        self._decided = 0
+        self._held_bytes = 0
+        self.found: list[Found] = []
+        """Newest first."""
+        self.reached = after
+        """The last candidate decided on: nothing before it is missing from `found`."""
+        self.full = False
+        """More may match than was wanted or could be held."""
+
+    async def run(self, wanted: int) -> None:
+        """Walk until `wanted` matches are found or nothing is left."""
+        async with aclosing(self._slices()) as slices:
+            async for rows in slices:
+                await self._payloads.learn(self._snapshot, rows)
+                await self._decide(rows, wanted)
+                if self.full:
+                    return
+                self._reach(rows)
+                if self._decided >= NEAR_ROWS > 4 * len(self.found):
+                    await self._scan(slices, wanted)
+                    return
+
+    async def _decide(self, rows: Sequence[Candidate], wanted: int) -> None:
+        since = perf_counter()
+        for row in rows:
+            found = self._judge.find(row)
+            if found is not None:
+                self.found.append(found)
+                self._held_bytes += len(found.stored.payload)
+                if len(self.found) >= wanted or self._held_bytes > HELD_BYTES:
+                    self.full = True
+                    return
+            if perf_counter() - since > SLICE_S:
+                await asyncio.sleep(0)
+                since = perf_counter()
+        self._decided += len(rows)
+
+    def _reach(self, rows: Sequence[Candidate]) -> None:
+        self.reached = Position(rows[-1].time_us, rows[-1].id, self._node)
+
+    async def _scan(self, slices: AsyncGenerator[list[Candidate], None], wanted: int) -> None:
+        """The rest of the way with a scanner process, which decides while the next slice is fetched."""
+        asked: tuple[list[Candidate], asyncio.Task[list[int]]] | None = None
+        async with self._scanners.borrow() as scanner:
+            try:
+                async for rows in slices:
+                    await self._payloads.learn(self._snapshot, rows)
+                    if asked is not None:
+                        await self._take(*asked, wanted)
+                        if self.full:
+                            return
+                    places = scanner.places(self._task, rows, self._payloads.dictionaries)
+                    asked = rows, asyncio.create_task(places)
+                if asked is not None:
+                    await self._take(*asked, wanted)
+            finally:
+                if asked is not None:
+                    asked[1].cancel()
+                    await asyncio.gather(asked[1], return_exceptions=True)
+
+    async def _take(self, rows: list[Candidate], answer: asyncio.Task[list[int]], wanted: int) -> None:
+        try:
+            likely = [rows[place] for place in await answer]
+        except ScannerGone:
+            likely = rows
+        await self._decide(likely, wanted)
+        if not self.full:
+            self._reach(rows)
+
+    async def _slices(self) -> AsyncGenerator[list[Candidate], None]:
+        """Candidates, newest first."""
+        for group in self._buckets:
+            if self.reached is not None and group.lower_us > self.reached.time_us:
+                continue
+            narrowing = narrow(self._query, group)
+            heads = await self._heads(narrowing)
+            parts = self._by_time(narrowing) if heads is None else self._by_heads(heads)
+            async with aclosing(parts):
+                async for rows in parts:
+                    self._resize(rows)
+                    yield rows
+
+    async def _heads(self, narrowing: Narrowing) -> list[Head] | None:
+        """All candidates when they belong to few calls and are not too many, else None."""
+        calls = await self._snapshot.few_calls(narrowing)
+        if calls is None:
+            return None
+        if not calls:
+            return []
+        heads = await self._snapshot.heads(self._query.message_class, narrowing, calls)
+        if heads is None or self.reached is None:
+            return heads
+        return [head for head in heads if (head.time_us, head.id) < (self.reached.time_us, self.reached.id)]
+
+    async def _by_heads(self, heads: Sequence[Head]) -> AsyncGenerator[list[Candidate], None]:
+        start = 0
+        while start < len(heads):
+            end = start + self._rows
+            yield await self._snapshot.by_heads(self._query.message_class, heads[start:end])
+            start = end
+
+    async def _by_time(self, narrowing: Narrowing) -> AsyncGenerator[list[Candidate], None]:
+        before = self.reached
+        while True:
+            asked = self._rows
+            rows = await self._snapshot.by_time(self._query.message_class, narrowing, before, asked)
+            if rows:
+                before = Position(rows[-1].time_us, rows[-1].id)
+                yield rows
+            if len(rows) < asked:
+                return
+
+    def _resize(self, rows: Sequence[Candidate]) -> None:
+        """The next slice is larger, as far as its payloads are likely to fit."""
+        mean_bytes = sum(len(row.raw) for row in rows) // len(rows) + 1
+        self._rows = max(1, min(2 * self._rows, MOST_ROWS, SLICE_BYTES // mean_bytes))
