@@ -8,7 +8,10 @@ import os
 import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +19,8 @@ import asyncpg
 import pytest
 
 from migrations.run import upgrade
-from tests.support.postgres_server import PostgresServer
+from rhapsode.postgres import EmbeddedPostgres
+from tests.support.postgres_server import BIN_VARIABLE, PostgresServer
 
 URL_VARIABLE = "RHAPSODE_TEST_DATABASE_URL"
 T = TypeVar("T")
@@ -41,18 +45,30 @@ class Server:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server of this test session; with several pytest workers each has its own."""
-    given = os.environ.get(URL_VARIABLE)
-    started = None if given else PostgresServer().start()
-    url = given or (started.url if started else "")
-    running = Server(url, template=f"rhapsode_template_{uuid.uuid4().hex[:12]}")
-    try:
+    with ExitStack() as started:
+        url = os.environ.get(URL_VARIABLE) or _start_server(started)
+        running = Server(url, template=f"rhapsode_template_{uuid.uuid4().hex[:12]}")
         running.execute(f'create database "{running.template}"')
         upgrade(running.database_url(running.template))
         yield running
         running.execute(f'drop database "{running.template}" with (force)')
-    finally:
-        if started:
-            started.stop()
+
+
+def _start_server(started: ExitStack) -> str:
+    """The embedded PostgreSQL, or the one whose programs `RHAPSODE_TEST_POSTGRES_BIN` names."""
+    if os.environ.get(BIN_VARIABLE):
+        named = PostgresServer().start()
+        started.callback(named.stop)
+        return named.url
+    embedded = EmbeddedPostgres(Path(started.enter_context(TemporaryDirectory(prefix="rhapsode-test-"))))
+    started.callback(embedded.stop)
+    embedded.start()
+    url = _with_database(embedded.url, "postgres")
+    # A test's data need not survive the machine.
+    for setting in ("fsync", "full_page_writes"):
+        run_elsewhere(_execute(url, (f"alter system set {setting} = off",)))
+    run_elsewhere(_execute(url, ("select pg_reload_conf()",)))
+    return url
 
 
 @pytest.fixture
