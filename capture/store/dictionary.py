@@ -1,8 +1,8 @@
 """Builds the payload dictionary that is shipped: `python -m capture.store.dictionary`.
 
-zstd is trained on messages that `sample` makes. Measured on 1,336 real SIP messages of 507 bytes that it has not
-seen, with checksum: 186 bytes at level 3, 198 at level 1, 174 at level 6, which costs three times as much as
-level 3. A dictionary of 112 kB does no better than these 32.
+zstd is trained on messages that `sample` makes. Measured on 1,336 real SIP messages of 507 bytes that it has
+not seen, with checksum: 186 bytes at level 3, 198 at level 1, 174 at level 6, which costs three times as much
+as level 3. A dictionary of 112 kB does no better than these 32.
 """
 
 import sys
