@@ -3,7 +3,8 @@
 RhapsodeError
 ├── SettingsError
 ├── DirectoryBusy
-└── PostgresError
+├── PostgresError
+└── SendError
 """
 
 
@@ -21,3 +22,7 @@ class DirectoryBusy(RhapsodeError):
 
 class PostgresError(RhapsodeError):
     """The embedded PostgreSQL cannot be made or started."""
+
+
+class SendError(RhapsodeError):
+    """A capture that cannot be read or holds no HEP, or a target that cannot be reached."""

@@ -1,0 +1,277 @@
+"""HEP packets out of captured frames: link header, IP, fragments joined, UDP datagrams, TCP streams in order.
+
+Source: RFC 791, RFC 8200, RFC 768, RFC 9293, and tcpdump's list of link types. Written out here because dpkt
+makes objects of every layer (18 µs a frame against 4), reads a first fragment as if it were a whole datagram,
+and joins neither fragments nor streams.
+"""
+
+import struct
+from collections import OrderedDict
+from typing import Final, NamedTuple
+
+from capture.errors import HepError
+from capture.hep.chunks import MAGICS
+from capture.hep.decode import decode_packet
+from capture.hep.framing import Framer
+from capture.hep.inflate import GZIP_MAGIC
+from capture.hep.legacy import time_offset
+
+_ETHERNET_IPV4: Final = 0x0800
+_ETHERNET_IPV6: Final = 0x86DD
+_VLAN_TAGS: Final = frozenset([0x8100, 0x88A8, 0x9100])
+
+LINK_ETHERNET: Final = 1
+LINK_LINUX_COOKED: Final = 113
+LINK_LINUX_COOKED_2: Final = 276
+_RAW_IP: Final = frozenset([12, 14, 101, 228, 229])
+"""Raw IP has been 12 and 14 on some systems; 228 and 229 say which version."""
+_LOOPBACK: Final = frozenset([0, 108])
+"""Four bytes of address family, in host order and in network order, stand before the IP packet."""
+
+LINK_TYPES: Final = _RAW_IP | _LOOPBACK | {LINK_ETHERNET, LINK_LINUX_COOKED, LINK_LINUX_COOKED_2}
+"""What `Dissector.feed` can read."""
+
+_TCP: Final = 6
+_UDP: Final = 17
+_FRAGMENT: Final = 44
+_AUTHENTICATION: Final = 51
+_SKIPPED_EXTENSIONS: Final = frozenset([0, 43, 60, 135])
+"""IPv6 hop-by-hop options, routing, destination options, mobility: length in units of 8 bytes, less one."""
+
+_LEGACY_PROTOCOLS: Final = frozenset([6, 17, 22, 50, 132])
+"""What a HEPv1 or v2 packet may name; the version's byte alone would take other traffic for HEP."""
+
+_MAX_UNFINISHED: Final = 256
+"""Fragmented datagrams, and segments beyond a hole in a stream, kept while the missing part may come."""
+
+_SEQUENCES: Final = 1 << 32
+
+
+def is_hep(datagram: bytes) -> bool:
+    """Whether a UDP datagram looks like HEP of any version, broken or not."""
+    if datagram[:4] in MAGICS:
+        return True
+    try:
+        if datagram[:2] == GZIP_MAGIC:
+            decode_packet(datagram)
+            return True
+        return (
+            datagram[:1] in (b"\1", b"\2") and time_offset(datagram) > 0 and datagram[3] in _LEGACY_PROTOCOLS
+        )
+    except HepError:
+        return False
+
+
+class _Datagram(NamedTuple):
+    """An IP packet, or one fragment of one."""
+
+    key: tuple[bytes, bytes, int, int]
+    """Source, destination, protocol and identification: what fragments of one packet share."""
+    offset: int
+    more: bool
+    body: bytes
+    """Of the protocol, without the IP header."""
+
+
+class _Cut(Exception):
+    """The capture holds less of a packet than was on the wire."""
+
+
+class Dissector:
+    """Takes frames in the order captured, gives the HEP packets that each of them completes."""
+
+    def __init__(self) -> None:
+        self.cut = 0
+        """Frames of which the capture holds only the beginning."""
+        self._fragments: OrderedDict[tuple[bytes, bytes, int, int], _Fragments] = OrderedDict()
+        self._streams: dict[tuple[bytes, bytes, bytes], _Stream] = {}
+
+    def feed(self, link_type: int, frame: bytes) -> list[bytes]:
+        """The HEP packets that are whole with this frame; frames of other protocols give none."""
+        try:
+            packet = _network_packet(link_type, frame)
+            datagram = _ip_datagram(packet) if packet else None
+            if datagram is not None and (datagram.offset or datagram.more):
+                datagram = self._join(datagram)
+            if datagram is None:
+                return []
+            protocol = datagram.key[2]
+            if protocol == _UDP:
+                return _udp(datagram.body)
+            return self._tcp(datagram) if protocol == _TCP else []
+        except (_Cut, struct.error, IndexError):
+            self.cut += 1
+            return []
+
+    def finish(self) -> list[bytes]:
+        """What waits behind segments that the capture does not hold."""
+        return [packet for stream in self._streams.values() for packet in stream.finish()]
+
+    def _join(self, fragment: _Datagram) -> _Datagram | None:
+        fragments = self._fragments.setdefault(fragment.key, _Fragments())
+        body = fragments.add(fragment)
+        if body is not None:
+            del self._fragments[fragment.key]
+            return _Datagram(fragment.key, 0, False, body)
+        if len(self._fragments) > _MAX_UNFINISHED:
+            self._fragments.popitem(last=False)
+        return None
+
+    def _tcp(self, datagram: _Datagram) -> list[bytes]:
+        segment = datagram.body
+        sequence, _, header_words, flags = struct.unpack_from(">IIBB", segment, 4)
+        body = segment[(header_words >> 4) * 4 :]
+        flow = datagram.key[0], datagram.key[1], segment[:4]
+        stream = self._streams.get(flow)
+        if stream is None:
+            stream = self._streams[flow] = _Stream()
+        if flags & 0x02:
+            sequence = (sequence + 1) % _SEQUENCES
+            if stream.first != sequence:
+                stream = self._streams[flow] = _Stream(sequence)
+        return stream.add(sequence, body) if body else []
+
+
+def _network_packet(link_type: int, frame: bytes) -> bytes | None:
+    """The IP packet in a frame; None when it carries something else."""
+    if link_type in _RAW_IP:
+        return frame
+    if link_type in _LOOPBACK:
+        return frame[4:]
+    if link_type == LINK_ETHERNET:
+        type_at, offset = 12, 14
+    elif link_type == LINK_LINUX_COOKED:
+        type_at, offset = 14, 16
+    elif link_type == LINK_LINUX_COOKED_2:
+        type_at, offset = 0, 20
+    else:
+        return None
+    (ether_type,) = struct.unpack_from(">H", frame, type_at)
+    while ether_type in _VLAN_TAGS:
+        (ether_type,) = struct.unpack_from(">H", frame, offset + 2)
+        offset += 4
+    return frame[offset:] if ether_type in (_ETHERNET_IPV4, _ETHERNET_IPV6) else None
+
+
+def _ip_datagram(packet: bytes) -> _Datagram | None:
+    version = packet[0] >> 4
+    if version == 4:
+        return _ipv4_datagram(packet)
+    return _ipv6_datagram(packet) if version == 6 else None
+
+
+def _ipv4_datagram(packet: bytes) -> _Datagram:
+    length, identification, fragment = struct.unpack_from(">HHH", packet, 2)
+    header = (packet[0] & 0x0F) * 4
+    # A length of 0 is left by network cards that cut the packet themselves (TCP segmentation offload).
+    body = packet[header : length or None]
+    if length > len(packet):
+        raise _Cut
+    key = packet[12:16], packet[16:20], packet[9], identification
+    return _Datagram(key, (fragment & 0x1FFF) * 8, bool(fragment & 0x2000), body)
+
+
+def _ipv6_datagram(packet: bytes) -> _Datagram:
+    (length,) = struct.unpack_from(">H", packet, 4)
+    if 40 + length > len(packet):
+        raise _Cut
+    end = 40 + length if length else len(packet)
+    protocol, at = packet[6], 40
+    fragment = identification = 0
+    while True:
+        if protocol in _SKIPPED_EXTENSIONS:
+            size = (packet[at + 1] + 1) * 8
+        elif protocol == _AUTHENTICATION:
+            size = (packet[at + 1] + 2) * 4
+        elif protocol == _FRAGMENT:
+            fragment, identification = struct.unpack_from(">HI", packet, at + 2)
+            size = 8
+        else:
+            break
+        protocol = packet[at]
+        at += size
+        if fragment & 0xFFF8:
+            break
+    key = packet[8:24], packet[24:40], protocol, identification
+    return _Datagram(key, fragment & 0xFFF8, bool(fragment & 1), packet[at:end])
+
+
+def _udp(datagram: bytes) -> list[bytes]:
+    (length,) = struct.unpack_from(">H", datagram, 4)
+    if length > len(datagram):
+        raise _Cut
+    body = datagram[8 : length or None]
+    return [body] if is_hep(body) else []
+
+
+class _Fragments:
+    """The pieces of one IP packet (RFC 791 3.2)."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, bytes] = {}
+        self._size: int | None = None
+
+    def add(self, fragment: _Datagram) -> bytes | None:
+        """The whole body once every piece is there."""
+        self._pieces[fragment.offset] = fragment.body
+        if not fragment.more:
+            self._size = fragment.offset + len(fragment.body)
+        if self._size is None:
+            return None
+        body = bytearray()
+        for offset, piece in sorted(self._pieces.items()):
+            if offset > len(body):
+                return None
+            body += piece[len(body) - offset :]
+        return bytes(body) if len(body) >= self._size else None
+
+
+class _Stream:
+    """One direction of a TCP connection: segments in order of their sequence numbers, cut into packets."""
+
+    def __init__(self, first: int | None = None) -> None:
+        self.first = first
+        """Sequence number of the first byte; None when the capture began later than the connection."""
+        self._next = first
+        self._framer = Framer()
+        self._waiting: dict[int, bytes] = {}
+
+    def add(self, sequence: int, body: bytes) -> list[bytes]:
+        if self._next is None:
+            self._next = sequence
+        held = self._waiting.get(sequence, b"")
+        if len(body) > len(held):
+            self._waiting[sequence] = body
+        packets = self._take_ready()
+        if len(self._waiting) > _MAX_UNFINISHED:
+            packets += self._cross_hole()
+        return packets
+
+    def finish(self) -> list[bytes]:
+        packets: list[bytes] = []
+        while self._waiting:
+            packets += self._cross_hole()
+        return packets
+
+    def _ahead(self, sequence: int) -> int:
+        """Bytes from what is expected next to `sequence`, negative when that has been seen."""
+        distance = (sequence - (self._next or 0)) % _SEQUENCES
+        return distance if distance < _SEQUENCES // 2 else distance - _SEQUENCES
+
+    def _take_ready(self) -> list[bytes]:
+        packets: list[bytes] = []
+        while self._waiting:
+            sequence = min(self._waiting, key=self._ahead)
+            ahead = self._ahead(sequence)
+            if ahead > 0:
+                break
+            body = self._waiting.pop(sequence)[-ahead or None :]
+            self._next = ((self._next or 0) + len(body)) % _SEQUENCES
+            packets += [item for item in self._framer.feed(body) if isinstance(item, bytes)]
+        return packets
+
+    def _cross_hole(self) -> list[bytes]:
+        """Give up what is missing: go on with what is behind it, perhaps in the middle of a packet."""
+        self._framer.finish()
+        self._next = min(self._waiting, key=self._ahead)
+        return self._take_ready()

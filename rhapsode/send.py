@@ -1,0 +1,229 @@
+"""Plays the HEP packets of a capture to a server, as they are or with their times moved to the present.
+
+With `now` the newest packet gets the time at which its pass over the file begins, and all others keep their
+distance to it, so that none lies in the future. Packets without a time that can be moved stay as they are:
+HEPv1, time 0, and times more than a year off the median (a swapped byte order would else be the newest).
+"""
+
+import statistics
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from capture.errors import HepError
+from capture.hep.chunks import GENERIC, MAGICS, MICROSECONDS, SECONDS, walk
+from capture.hep.legacy import time_offset
+from rhapsode.errors import SendError
+from rhapsode.pcap import read_hep
+from rhapsode.target import Target, connect
+
+_EARLIEST_US: Final = 946_684_800_000_000
+"""2000-01-01: what is older is no time, and is stored under its arrival."""
+_YEAR_US: Final = 366 * 86_400_000_000
+_PROGRESS_S: Final = 0.1
+
+
+class Survey(NamedTuple):
+    """What a capture holds; times in microseconds since the Unix epoch."""
+
+    packets: int
+    older: int
+    """Packets with a time before the one asked about."""
+    movable: range
+    """The times that `now` moves, up to the newest; empty when there is none."""
+
+
+class SendReport(NamedTuple):
+    """What was sent, over all passes."""
+
+    packets: int
+    bytes: int
+    seconds: float
+    left_out: int
+    """Packets that this carrier cannot bring."""
+
+
+def survey(path: Path, warn: Callable[[str], None], oldest_us: int | None = None) -> Survey:
+    """Read a capture through once, counting packets whose time is before `oldest_us` (since the Unix epoch).
+
+    SendError when the file is no capture or holds no HEP packet.
+    """
+    packets = 0
+    times = array("Q")
+    for packet in read_hep(path, warn):
+        packets += 1
+        if time_us := packet_time_us(packet):
+            times.append(time_us)
+    if packets == 0:
+        raise SendError(f"{path} holds no HEP packet")
+    older = sum(_EARLIEST_US <= time_us < oldest_us for time_us in times) if oldest_us is not None else 0
+    return Survey(packets, older, _movable(times))
+
+
+def _movable(times: Sequence[int]) -> range:
+    if not times:
+        return range(0)
+    median = statistics.median_low(times)
+    newest = max(time_us for time_us in times if time_us <= median + _YEAR_US)
+    return range(max(1, median - _YEAR_US), newest + 1)
+
+
+def send(
+    path: Path,
+    host: str,
+    port: int,
+    *,
+    tcp: bool = False,
+    rate: float | None = None,
+    now: bool = False,
+    loop: int = 1,
+    oldest_us: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    warn: Callable[[str], None],
+) -> SendReport:
+    """Send every HEP packet of a capture `loop` times, `rate` packets a second or as fast as it goes.
+
+    `oldest_us`: the oldest time that the receiver keeps; older packets are warned of, unless `now`.
+    `progress` is told the number of packets sent so far. SendError when file or target are not usable.
+    """
+    if loop < 1 or (rate is not None and rate <= 0):
+        raise ValueError("loop and rate must be positive")
+    contents = survey(path, warn, oldest_us)
+    if contents.older and not now:
+        warn(
+            f"{contents.older} of {contents.packets} packets are older than the receiver keeps and will be "
+            f"filtered; --now moves their times to the present"
+        )
+    with closing(connect(host, port, tcp, warn)) as target:
+        player = _Player(target, Pace(rate), progress)
+        for _ in range(loop):
+            player.play(path, contents.movable if now else range(0))
+        report = player.finish()
+    if report.left_out:
+        carrier = "TCP, which takes whole HEP3 packets only" if tcp else "one UDP datagram"
+        warn(f"{report.left_out} packets could not be sent in {carrier}")
+    return report
+
+
+class _Places(NamedTuple):
+    """Where the time stands in a packet; of two chunks of one type the later one counts."""
+
+    order: Literal["big", "little"]
+    seconds: list[int]
+    microseconds: list[int]
+
+
+def _places(packet: bytes) -> _Places:
+    places = _Places("little" if packet[:1] == b"\2" else "big", [], [])
+    try:
+        if packet[:4] in MAGICS:
+            for vendor, chunk_type, offset, length in walk(packet):
+                if vendor == GENERIC and length == 4 and chunk_type in (SECONDS, MICROSECONDS):
+                    (places.seconds if chunk_type == SECONDS else places.microseconds).append(offset)
+        elif packet[:1] == b"\2":
+            offset = time_offset(packet)
+            places.seconds.append(offset)
+            places.microseconds.append(offset + 4)
+    except HepError:
+        return places
+    return places
+
+
+def _time_us(packet: bytes, places: _Places) -> int | None:
+    if not places.seconds:
+        return None
+    seconds, microseconds = (
+        int.from_bytes(packet[at[-1] : at[-1] + 4], places.order) if at else 0
+        for at in (places.seconds, places.microseconds)
+    )
+    return seconds * 1_000_000 + microseconds
+
+
+def packet_time_us(packet: bytes) -> int | None:
+    """The time in a HEPv2 or v3 packet, microseconds since the Unix epoch; None when it has none."""
+    return _time_us(packet, _places(packet))
+
+
+def rewrite_time(packet: bytes, shift_us: int) -> bytes:
+    """The packet with its time moved by so many microseconds, every other byte as it was.
+
+    Unchanged when it has no time (HEPv1, gzip, broken packets) or when 32 bits cannot hold the new one.
+    """
+    places = _places(packet)
+    time_us = _time_us(packet, places)
+    if time_us is None:
+        return packet
+    seconds, microseconds = divmod(time_us + shift_us, 1_000_000)
+    if not 0 <= seconds < 1 << 32:
+        return packet
+    moved = bytearray(packet)
+    for at in places.seconds:
+        moved[at : at + 4] = seconds.to_bytes(4, places.order)
+    for at in places.microseconds:
+        moved[at : at + 4] = microseconds.to_bytes(4, places.order)
+    return bytes(moved)
+
+
+class Pace:
+    """When packets are due; a late one is made up for, so that the average is kept."""
+
+    def __init__(self, rate: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._start = clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first packet was due."""
+        return self._clock() - self._start
+
+    def delay_s(self, sent: int) -> float:
+        """Seconds until the packet after `sent` others may go; 0 or less: now."""
+        return 0.0 if self._rate is None else sent / self._rate - self.elapsed_s
+
+
+class _Player:
+    """Sends packets at a pace and counts them."""
+
+    def __init__(self, target: Target, pace: Pace, progress: Callable[[int], None] | None) -> None:
+        self._target = target
+        self._pace = pace
+        self._progress = progress
+        self._told_s = 0.0
+        self._sent = self._bytes = self._left_out = 0
+
+    def play(self, path: Path, movable: range) -> None:
+        """One pass over the file; the last of the movable times becomes the present."""
+        shift_us = time.time_ns() // 1000 - movable[-1] if movable else 0
+        for packet in read_hep(path, _say_nothing):
+            time_us = packet_time_us(packet) if movable else None
+            self._send(
+                rewrite_time(packet, shift_us) if time_us is not None and time_us in movable else packet
+            )
+
+    def finish(self) -> SendReport:
+        self._target.finish()
+        if self._progress is not None:
+            self._progress(self._sent)
+        return SendReport(self._sent, self._bytes, self._pace.elapsed_s, self._left_out)
+
+    def _send(self, packet: bytes) -> None:
+        delay_s = self._pace.delay_s(self._sent)
+        if delay_s > 0:
+            self._target.flush()
+            time.sleep(delay_s)
+        if self._target.send(packet):
+            self._sent += 1
+            self._bytes += len(packet)
+        else:
+            self._left_out += 1
+        if self._progress is not None and self._pace.elapsed_s - self._told_s >= _PROGRESS_S:
+            self._told_s = self._pace.elapsed_s
+            self._progress(self._sent)
+
+
+def _say_nothing(_: str) -> None:
+    """What is wrong with the file has been said by the survey."""
