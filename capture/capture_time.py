@@ -17,7 +17,7 @@ _AS_SENT, _ARRIVAL_TIME, _SWAPPED_TIME = Flag.NONE.value, Flag.ARRIVAL_TIME.valu
 def capture_time(
     seconds: int | None, microseconds: int | None, arrival_us: int
 ) -> tuple[int, int, int | None]:
-    """The time to store under (µs), how it was found (`Flag`), the sender's own where another is stored (µs)."""
+    """The time to store under, how it was found (`Flag`), the sender's own where another is stored; in µs."""
     if seconds is None:
         return arrival_us, _ARRIVAL_TIME, None
     sent_us = seconds * 1_000_000 + (microseconds or 0)

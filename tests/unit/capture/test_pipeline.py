@@ -1,0 +1,273 @@
+"""From a record to its rows and its outcome."""
+
+import struct
+
+import pytest
+
+from capture.fields import StoredMessage, read_fields
+from capture.hep.encode import encode_packet
+from capture.hep.packet import Packet
+from capture.interpret import Interpreter
+from capture.journal.record import Carrier, Record
+from capture.keys import KeyMemory
+from capture.pipeline import Pipeline, Rows
+from capture.route import MessageClass
+from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
+from capture.sip.ids import call_hash
+from capture.stats import Outcome
+from capture.store.codec import PayloadCodec
+from capture.store.partitions import Leaf
+from capture.store.tables import KEY_TEXT_COLUMNS
+
+NOW_US = 1_795_000_000_000_000
+PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
+INVITE = (
+    b"INVITE sip:bob@example.com SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\n"
+    b"From: <sip:alice@example.org>;tag=1\r\n"
+    b"To: <sip:bob@example.com>\r\n"
+    b"Call-ID: abc@192.0.2.1\r\n"
+    b"CSeq: 1 INVITE\r\n"
+    b"X-Trunk: blue\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+def a_packet(payload: bytes = INVITE, **given: object) -> Packet:
+    settings: dict[str, object] = {
+        "family": 2,
+        "ip_protocol": 17,
+        "source": b"\xc0\x00\x02\x01",
+        "destination": b"\xc0\x00\x02\x02",
+        "source_port": 5060,
+        "destination_port": 5062,
+        "seconds": NOW_US // 1_000_000,
+        "microseconds": 7,
+        "protocol_type": 1,
+        "capture_id": 2001,
+    }
+    return Packet(version=3, payload=payload, **(settings | given))  # type: ignore[arg-type]
+
+
+def a_record(packet: Packet | bytes, carrier: Carrier = Carrier.UDP, number: int = 1) -> Record:
+    data = packet if isinstance(packet, bytes) else encode_packet(packet)
+    return Record(number, 1, 64, NOW_US + 1000, carrier, PEER, 5060, data)
+
+
+def a_pipeline(
+    accept: AcceptSettings | None = None,
+    sip: SipSettings | None = None,
+    storage: StorageSettings | None = None,
+) -> Pipeline:
+    return Pipeline(
+        hep=HepSettings(),
+        accept=accept or AcceptSettings(),
+        sip=sip or SipSettings(),
+        storage=storage or StorageSettings(),
+        codec=PayloadCodec(),
+        find_leaf=lambda message_class, time_us: Leaf(
+            message_class, 1, time_us - time_us % 1000, time_us + 1000
+        ),
+        keys=KeyMemory(1000),
+    )
+
+
+def outcomes(rows: Rows) -> list[str]:
+    return [Outcome(index).name for index, count in enumerate(rows.outcomes) for _ in range(count)]
+
+
+def test_sip_message_makes_a_message_row_and_a_key_row() -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(a_packet()), 3, rows)
+
+    ((leaf, of_leaf),) = rows.leaves.items()
+    assert outcomes(rows) == ["WRITTEN"]
+    assert leaf.message_class is MessageClass.CALL
+    assert of_leaf.origins == [3]
+    assert of_leaf.messages[0].startswith(struct.pack(">hiq", 19, 8, NOW_US + 7))
+    assert of_leaf.messages[0].endswith(INVITE)
+    assert of_leaf.key_calls == [call_hash("abc@192.0.2.1")]
+    assert b"alice" in of_leaf.keys[0]
+
+
+def test_second_message_of_a_call_has_no_key_row() -> None:
+    rows, pipeline = Rows(), a_pipeline()
+
+    pipeline.process(a_record(a_packet()), 0, rows)
+    pipeline.process(a_record(a_packet()), 1, rows)
+
+    ((_, of_leaf),) = rows.leaves.items()
+    assert outcomes(rows) == ["WRITTEN", "WRITTEN"]
+    assert len(of_leaf.messages) == 2
+    assert len(of_leaf.keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "short"), (b"rubbish that is no HEP", "magic"), (b"HEP3\x00\x03aa", "length")],
+)
+def test_what_is_not_hep_is_malformed_with_its_reason(data: bytes, reason: str) -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(data), 0, rows)
+
+    assert outcomes(rows) == ["MALFORMED"]
+    assert rows.malformed == {reason: 1}
+    assert not rows.leaves
+
+
+def test_run_of_tcp_bytes_is_malformed_even_if_it_looks_like_hep() -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(a_packet(), Carrier.TCP_RUBBISH), 0, rows)
+
+    assert outcomes(rows) == ["MALFORMED"]
+    assert rows.malformed == {"stream": 1}
+
+
+def test_packet_without_the_key_is_refused_before_anything_is_read() -> None:
+    rows = Rows()
+    pipeline = a_pipeline(accept=AcceptSettings.model_validate({"keys": ["right"]}))
+
+    pipeline.process(a_record(a_packet(auth_key=b"wrong")), 0, rows)
+    pipeline.process(a_record(a_packet(auth_key=b"right")), 1, rows)
+
+    assert outcomes(rows) == ["WRITTEN", "REFUSED"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\r\n\r\n", b"\0", b"HEP PING", b"HEPPING\r\n"])
+def test_keep_alive_is_filtered(payload: bytes) -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(a_packet(payload)), 0, rows)
+
+    assert outcomes(rows) == ["FILTERED"]
+
+
+def test_protocol_type_zero_is_filtered() -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(a_packet(protocol_type=0)), 0, rows)
+
+    assert outcomes(rows) == ["FILTERED"]
+
+
+def test_deduplication_is_off_unless_asked_for() -> None:
+    plain, asked = Rows(), Rows()
+    deduplicating = a_pipeline(storage=StorageSettings(deduplicate_ms=500))
+    pipeline = a_pipeline()
+
+    for origin in range(2):
+        pipeline.process(a_record(a_packet()), origin, plain)
+        deduplicating.process(a_record(a_packet()), origin, asked)
+
+    assert outcomes(plain) == ["WRITTEN", "WRITTEN"]
+    assert outcomes(asked) == ["WRITTEN", "DUPLICATE"]
+
+
+@pytest.mark.parametrize(
+    ("protocol_type", "payload", "message_class"),
+    [
+        (1, INVITE.replace(b"INVITE", b"REGISTER"), MessageClass.REGISTRATION),
+        (1, INVITE.replace(b"INVITE", b"OPTIONS"), MessageClass.OTHER),
+        (1, b"what is this", MessageClass.OTHER),
+        (5, b'{"ssrc": 1}', MessageClass.RTCP),
+        (34, b'{"MOS": 4.2}', MessageClass.REPORT),
+        (53, b'{"id": 1}', MessageClass.DNS),
+        (54, b'{"cic": 1}', MessageClass.ISUP),
+        (99, b"anything", MessageClass.REPORT),
+        (100, b"a line", MessageClass.LOG),
+        (200, b"\x00\x01", MessageClass.REPORT),
+    ],
+)
+def test_every_type_is_stored_in_its_class_with_its_exact_payload(
+    protocol_type: int, payload: bytes, message_class: MessageClass
+) -> None:
+    rows = Rows()
+
+    a_pipeline().process(a_record(a_packet(payload, protocol_type=protocol_type)), 0, rows)
+
+    ((leaf, of_leaf),) = rows.leaves.items()
+    assert leaf.message_class is message_class
+    assert of_leaf.messages[0].endswith(struct.pack(">i", len(payload)) + payload)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        a_packet(),
+        a_packet(correlation_id=b"other-leg"),
+        a_packet(correlation_id=b"abc@192.0.2.1"),
+        a_packet(b"no SIP", correlation_id=None),
+        a_packet(b'{"a": 1}', protocol_type=5, correlation_id=b"abc"),
+        a_packet(b'{"a": 1}', protocol_type=5),
+        a_packet(b"line", protocol_type=100, source=None, destination=None),
+        a_packet(b"", protocol_type=34, node_name=b"node\xff"),
+    ],
+)
+def test_what_a_message_is_found_by_is_what_its_row_shows(packet: Packet) -> None:
+    meaning = Interpreter(SipSettings(custom_headers=("X-Trunk",))).interpret(packet, None)
+
+    shown = read_fields(
+        StoredMessage(
+            message_class=meaning.message_class,
+            id=1,
+            time_us=NOW_US,
+            delay_us=0,
+            capture_id=packet.capture_id,
+            source="192.0.2.1" if packet.source else None,
+            source_port=packet.source_port,
+            destination="192.0.2.2" if packet.destination else None,
+            destination_port=packet.destination_port,
+            flags=meaning.flags,
+            protocol_type=meaning.protocol_type,
+            ip_protocol=packet.ip_protocol,
+            method=meaning.method,
+            node_name=meaning.node_name,
+            correlation_id=meaning.correlation_id,
+            session_id=meaning.session_id,
+            parse_error=meaning.parse_error,
+            extra=None,
+            payload=packet.payload,
+        ),
+        ["X-Trunk"],
+    )
+
+    found_by = dict(zip(KEY_TEXT_COLUMNS, meaning.key_values, strict=True))
+    assert shown["sid"] == meaning.sid
+    for name, value in found_by.items():
+        if value:
+            assert shown[name] == value
+    assert shown["correlation_id"] == (found_by["correlation_id"] or found_by["sid"])
+    assert {name: value for name, value in shown.items() if name.startswith("custom:")} == (
+        meaning.key_extra or {}
+    )
+
+
+def test_rare_facts_of_the_packet_are_kept() -> None:
+    packet = a_packet(mos=440, vlan=7, tos=8, tcp_flags=2, compressed_bytes=9, others=((0, 0x22, b"here"),))
+
+    meaning = Interpreter(SipSettings()).interpret(packet, 17)
+
+    assert meaning.extra == {
+        "hep": {
+            "mos": 440,
+            "vlan": 7,
+            "tos": 8,
+            "tcp_flags": 2,
+            "compressed_bytes": 9,
+            "sender_time_us": 17,
+            "chunks": [[0, 0x22, "68657265"]],
+        }
+    }
+
+
+def test_a_leg_header_gives_the_correlation_id_where_the_sender_gives_none() -> None:
+    headers = SipSettings(correlation_headers=("X-Absent", "X-Trunk"))
+    wins = SipSettings(correlation_headers=("X-Trunk",), correlation_header_wins=True)
+    sent = a_packet(correlation_id=b"sent")
+
+    assert Interpreter(headers).interpret(a_packet(), None).correlation_id == "blue"
+    assert Interpreter(headers).interpret(sent, None).correlation_id == "sent"
+    assert Interpreter(wins).interpret(sent, None).correlation_id == "blue"
