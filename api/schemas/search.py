@@ -4,7 +4,7 @@ Source: homer-app's binding rules. Unknown names are ignored; null is as good as
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,8 @@ from api.search.query import query_text, window
 from api.search.syntax import MAX_ELEMENTS, Element
 from capture.route import MessageClass
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
 MAX_IDS = 10_000
 """Call-IDs or message ids in one question."""
 MAX_WARNING_CHARS = 2000
@@ -22,8 +24,8 @@ MAX_WARNING_CHARS = 2000
 class TimeWindow(msgspec.Struct):
     """Unix milliseconds; both ends belong to the window."""
 
-    from_: int | None = msgspec.field(name="from", default=None)
-    to: int | None = None
+    from_: Int64 | None = msgspec.field(name="from", default=None)
+    to: Int64 | None = None
 
 
 class Location(msgspec.Struct):
@@ -37,7 +39,7 @@ class Param(msgspec.Struct):
 
     search: dict[str, Any] | None = None
     """By `hepid_profile`: form elements, or `{"id", "uuid", "callid"}`."""
-    limit: int | None = None
+    limit: Int64 | None = None
     orlogic: bool | None = None
     location: Location | None = None
     whitelist: list[str] | None = None
