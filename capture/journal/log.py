@@ -34,6 +34,7 @@ class JournalWriter:
         self._lock = write_lock
         self._wake = Wake(directory)
         self._syncing = Syncing(directory, journal, settings)
+        self._syncing.start()
 
     @classmethod
     def open(cls, directory: Path, settings: JournalSettings) -> Self:
@@ -117,6 +118,8 @@ class JournalWriter:
             if needed > left:
                 return 0
             segment = syncing.next_segment()
+        if not segment.used:
+            left -= RECORDS_START
         # A segment takes one record at least, however small its limit.
         room = min(left, max(self._segment_bytes - segment.end, needed))
         parts = pack_records(arrivals, start, segment.key, segment.end, self.last_number + 1, room)
@@ -155,9 +158,13 @@ class JournalWriter:
             return
 
     def sync(self) -> None:
-        """Return when all that was appended is on disk; JournalError when it cannot be brought there."""
+        """Return when all that was appended is on disk, and measure the room anew.
+
+        JournalError when the disk refuses.
+        """
         try:
             self._syncing.sync()
+            self._syncing.measure()
         except OSError as error:
             raise JournalError(f"the journal cannot be synced: {error}") from error
 

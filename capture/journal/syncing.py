@@ -44,8 +44,9 @@ class OpenSegment:
     def use(self, first_number: int) -> None:
         """Write the block of the first use, which says that all older segments are closed."""
         block = pack_use(self.header, first_number)
-        self.used = True
+        self.used = self.spent = True
         _write_whole(self.descriptor, block, PAGE)
+        self.spent = False
 
 
 def make_segment(directory: Path, journal: UUID) -> OpenSegment:
@@ -97,8 +98,17 @@ class Syncing:
         self._wanted = Event()
         self._stopping = False
         self._thread = Thread(target=self._run, name="journal-sync", daemon=True)
-        self._thread.start()
+
+    def start(self) -> None:
+        """Let the thread do a round now, each time a segment is used up, and every `sync_s`."""
         self._wanted.set()
+        self._thread.start()
+
+    def round(self) -> None:
+        """What the thread does each time; OSError when the disk refuses to sync."""
+        self._make_spare()
+        self.sync()
+        self.measure()
 
     def next_segment(self) -> OpenSegment:
         """Close the current segment and go on in the spare one; OSError when there is no room for one.
@@ -116,6 +126,13 @@ class Syncing:
 
     def sync(self) -> None:
         """Bring all that was appended before this call to disk."""
+        try:
+            self._sync()
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def _sync(self) -> None:
         with self._syncing:
             begun_us = time.time_ns() // 1000
             # The current one first: the writer puts it among the closed ones before it takes another, so that
@@ -138,7 +155,8 @@ class Syncing:
         """End the thread, sync, close the files and take away the segments that were never used."""
         self._stopping = True
         self._wanted.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         try:
             self.sync()
         finally:
@@ -154,12 +172,10 @@ class Syncing:
         while not self._stopping:
             self._wanted.wait(self._sync_s)
             self._wanted.clear()
-            self._make_spare()
             try:
-                self.sync()
-                self.measure()
+                self.round()
             except OSError as error:
-                self.failure = error
+                self.failure = self.failure or error
 
     def _make_spare(self) -> None:
         with self._making:

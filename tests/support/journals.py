@@ -1,0 +1,66 @@
+"""Builders for tests of journals: arrivals, settings, images of a directory as a crash leaves it."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from capture.journal.directory import ID_NAME
+from capture.journal.reader import JournalReader
+from capture.journal.record import Arrival, Carrier, Position
+from capture.journal.segment import segment_numbers, segment_path
+from capture.settings import JournalSettings
+
+PEER = bytes(10) + b"\xff\xff" + bytes((192, 0, 2, 7))
+
+
+def a_journal(**values: float) -> JournalSettings:
+    """Settings of a journal that does not look at how full the disk is."""
+    return JournalSettings.model_validate({"min_free_bytes": 1, "max_bytes": 1 << 30, **values})
+
+
+def an_arrival(packet: bytes = b"HEP3", arrival_us: int = 1_700_000_000_000_000, port: int = 5060) -> Arrival:
+    return (arrival_us, Carrier.UDP, PEER, port, packet)
+
+
+def arrivals(count: int, size: int = 20, first: int = 1) -> list[Arrival]:
+    """Distinct packets of `size` bytes, the number at the front."""
+    return [an_arrival(f"{number:08d}".encode().ljust(size, b".")) for number in range(first, first + count)]
+
+
+def packets_of(given: Sequence[Arrival]) -> list[bytes]:
+    return [bytes(arrival[4]) for arrival in given]
+
+
+def crash_image(journal: Path, target: Path) -> Path:
+    """A copy of what the files hold at this moment: what a killed writer leaves."""
+    target.mkdir()
+    shutil.copy(journal / ID_NAME, target)
+    for number in segment_numbers(journal):
+        shutil.copy(segment_path(journal, number), target)
+    return target
+
+
+def read_all(directory: Path, position: Position | None = None) -> tuple[list[bytes], int]:
+    """All packets from a position on, and how many were lost among them."""
+    reader = JournalReader.open(directory)
+    gap = reader.seek(position)
+    packets: list[bytes] = []
+    lost = gap.lost if gap else 0
+    while True:
+        chunk = reader.read()
+        packets += [record.packet for record in chunk.records]
+        lost += chunk.lost
+        if not chunk.records:
+            reader.close()
+            return packets, lost
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def flip(path: Path, offset: int) -> None:
+    """Invert one byte."""
+    overwrite(path, offset, bytes((path.read_bytes()[offset] ^ 0xFF,)))
