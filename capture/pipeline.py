@@ -99,6 +99,10 @@ class Pipeline:
             outcome = self._store(packet, record.arrival_us, origin, rows)
         rows.outcomes[outcome] += 1
 
+    def forget_keys(self) -> None:
+        """To be called when a packet's processing broke off: a key may be remembered that was not written."""
+        self._keys.forget()
+
     def _store(self, packet: Packet, arrival_us: int, origin: int, rows: Rows) -> Outcome:
         time_us, time_flag, sender_time_us = capture_time(packet.seconds, packet.microseconds, arrival_us)
         if self._duplicates is not None and self._duplicates.is_duplicate(packet, time_us, arrival_us):

@@ -160,6 +160,9 @@ class _Session:
             self._settle()
         finally:
             self._mark.clear()
+            if self._commit is not None:
+                # What becomes of it does not matter: the next session asks the database.
+                self._commit[3].cancel()
             loop.call(writer.close())
 
     def _begin(self) -> None:
@@ -262,10 +265,21 @@ class _Session:
                 self._set_aside(record, "killed two workers")
                 rows.outcomes[Outcome.FAILED] += 1
             else:
-                pipeline.process(record, len(taken), rows)
+                self._process(pipeline, record, len(taken), rows)
             taken.append(record)
         mark.clear()
         self._next = min(self._next + room, len(records))
+
+    def _process(self, pipeline: Pipeline, record: Record, origin: int, rows: Rows) -> None:
+        try:
+            pipeline.process(record, origin, rows)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("packet %d cannot be processed and is set aside", record.number)
+            pipeline.forget_keys()
+            self._set_aside(record, "cannot be processed")
+            rows.outcomes[Outcome.FAILED] += 1
 
     def _end(self) -> Position:
         if self._next < len(self._records):
