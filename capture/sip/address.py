@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from capture.sip.grammar import BLANKS, QUOTED_STRING
+from capture.sip.grammar import BLANKS, QUOTED_STRING, SCANNED_CHARS
 
 CACHE_ENTRIES = 4096
 """Callers limit what they have remembered: 4,096 entries of at most 4 kB are 16 MB."""
@@ -45,7 +45,10 @@ def parse_address(value: str) -> Address:
         quoted = QUOTED_STRING.match(value)
         if quoted and quoted[1]:
             # Searching goes on behind the name: it may hold a "<" of its own.
-            before, bracket, rest = value[quoted.end() :].partition("<")
+            value = value[quoted.end() :]
+            before, bracket, rest = value.partition("<")
+            if before.strip(BLANKS):
+                error = "text behind the quoted name"
         else:
             error = "unbalanced quote"
     elif "," in before:
@@ -53,6 +56,8 @@ def parse_address(value: str) -> Address:
         if ":" in first:
             return _parse_bare(first)
         error = "display name without quotes"
+    elif bracket and '"' in before:
+        error = "quote inside the name"
     if not bracket:
         return _parse_bare(value, error)
     text, closed, params = rest.partition(">")
@@ -80,7 +85,7 @@ def _with_params(uri: Uri, params: str, error: str | None) -> Address:
     if not params:
         return Address(uri.user, uri.domain, uri.port, "", error)
     if '"' in params:
-        params = QUOTED_STRING.sub('""', params)
+        params = QUOTED_STRING.sub('""', params[:SCANNED_CHARS])
     params = params.partition(",")[0]
     if error is None and (";;" in params or params.endswith(";")):
         error = "empty parameter"
@@ -91,7 +96,7 @@ def _tag_of(params: str) -> str:
     _, found, tag = params.partition(";tag=")
     if found and not tag.startswith((" ", "\t")):
         return tag.partition(";")[0].rstrip(BLANKS)
-    match = _TAG.search(params)
+    match = _TAG.search(params[:SCANNED_CHARS])
     return match[1] if match else ""
 
 
@@ -124,6 +129,8 @@ def _with_host(user: str, host: str, error: str | None) -> Uri:
         domain, bracket, after = host.partition("]")
         domain += bracket
         port = after.removeprefix(":")
+        if not bracket:
+            error = error or "unclosed ["
     else:
         domain, _, port = host.partition(":")
     domain = domain.strip(BLANKS)

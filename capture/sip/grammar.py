@@ -9,6 +9,9 @@ import re
 BLANKS = " \t\r"
 """What may surround a value. A lone CR is no line end (RFC 3261 7), and no sender means it as text."""
 
+SCANNED_CHARS = 8192
+"""So much of a value is searched for a parameter that is oddly written. What is longer is an attack."""
+
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]++")
 """`token`: one or more of alphanum and ``- . ! % * _ + ` ' ~``."""
 

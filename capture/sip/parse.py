@@ -13,6 +13,7 @@ from capture.sip.grammar import (
     QUOTED_PAIR,
     QUOTED_STRING,
     READ_HEADERS,
+    SCANNED_CHARS,
     header_name,
 )
 from capture.sip.headers import HeaderTable, collect, header_table
@@ -26,6 +27,7 @@ REMEMBERED_BYTES = 4096
 _TABLE = HeaderTable()
 
 _LIST_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)*+', re.DOTALL)
+_BRANCH = re.compile(r";[ \t]*+branch[ \t]*+=[ \t]*+([^;,\s]*+)", re.IGNORECASE)
 # Start anchored behind a separator, so that each stretch of text is tried once.
 _AUTH_PARAM = re.compile(
     r"(?:^|[\s,])([^\s,=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^\s,]*+))", re.DOTALL
@@ -45,7 +47,7 @@ def parse_with_headers(payload: bytes, names: Sequence[str]) -> tuple[SipMessage
 
 
 def looks_like_sip(payload: bytes) -> bool:
-    """Whether a payload without a type (HEPv1 and v2) is SIP: not JSON, not binary RTCP, not nothing."""
+    """Whether a payload without a type (HEPv1 and v2) is SIP: neither JSON nor binary RTCP."""
     if payload[:1] == b"{":
         return is_wrapped(payload)
     return not (len(payload) > 1 and 0x80 <= payload[0] <= 0xBF and 200 <= payload[1] <= 207)
@@ -158,11 +160,8 @@ def _read_branch(via: str) -> str:
     _, found, rest = via.partition(";branch=")
     if found and '"' not in via:
         return rest.partition(";")[0].strip(BLANKS)
-    for param in QUOTED_STRING.sub('""', via).split(";")[1:]:
-        name, _, value = param.partition("=")
-        if name.strip(BLANKS).lower() == "branch":
-            return value.strip(BLANKS)
-    return ""
+    match = _BRANCH.search(QUOTED_STRING.sub('""', via[:SCANNED_CHARS]))
+    return match[1] if match else ""
 
 
 def _first_of_list(value: str) -> str:
@@ -177,7 +176,7 @@ def _read_username(credentials: str) -> str:
         user = credentials[17:].partition('"')[0]
         if "\\" not in user:
             return user
-    for name, quoted, bare in _AUTH_PARAM.findall(credentials):
+    for name, quoted, bare in _AUTH_PARAM.findall(credentials[:SCANNED_CHARS]):
         if name.lower() == "username":
             return bare or QUOTED_PAIR.sub(r"\1", quoted)
     return ""
