@@ -2,11 +2,10 @@
 
 A frame carries its content's size and checksum, so that a damaged one is an error and never other bytes. The
 number beside it says how to read it: 0 is plain, any other the id of an immutable dictionary. Pure:
-dictionaries are given, and who meets an unknown id asks the database (`decode_loading`).
+dictionaries are given, and who meets an id that is not known asks the database before it decodes.
 """
 
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,20 +73,23 @@ class PayloadCodec:
         """The exact payload; PayloadCorrupt when it cannot be restored or its dictionary is not known."""
         if codec == PLAIN:
             return raw
-        decompressor = self._contexts.decompressors.get(codec)
-        if decompressor is None:
-            dictionary = self._dictionaries.get(codec)
-            if dictionary is None:
-                raise PayloadCorrupt(f"payload dictionary {codec} is not known")
-            decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)
-            self._contexts.decompressors[codec] = decompressor
         try:
             size = zstandard.frame_content_size(raw)
             if not 0 <= size <= MOST_BYTES:
                 raise PayloadCorrupt(f"a payload of {size} bytes cannot be")
-            return decompressor.decompress(raw, allow_extra_data=False)
+            return self._decompressor(codec).decompress(raw, allow_extra_data=False)
         except (zstandard.ZstdError, MemoryError) as error:
             raise PayloadCorrupt(f"payload of {len(raw)} bytes, dictionary {codec}: {error}") from error
+
+    def _decompressor(self, codec: int) -> zstandard.ZstdDecompressor:
+        found = self._contexts.decompressors.get(codec)
+        if found is None:
+            dictionary = self._dictionaries.get(codec)
+            if dictionary is None:
+                raise PayloadCorrupt(f"payload dictionary {codec} is not known")
+            found = zstandard.ZstdDecompressor(dict_data=dictionary)
+            self._contexts.decompressors[codec] = found
+        return found
 
     def _make_compressor(self, number: int) -> zstandard.ZstdCompressor:
         return zstandard.ZstdCompressor(
@@ -106,17 +108,6 @@ class _Contexts(threading.local):
     def __init__(self) -> None:
         self.compressor: zstandard.ZstdCompressor | None = None
         self.decompressors: dict[int, zstandard.ZstdDecompressor] = {}
-
-
-async def decode_loading(
-    payloads: PayloadCodec, codec: int, raw: bytes, load: Callable[[int], Awaitable[bytes | None]]
-) -> bytes:
-    """As `decode`, asking `load` for a dictionary that is not known: another process may have made it."""
-    if not payloads.knows(codec):
-        content = await load(codec)
-        if content is not None:
-            payloads.add(codec, content)
-    return payloads.decode(codec, raw)
 
 
 def shipped_dictionary() -> bytes:

@@ -40,15 +40,6 @@ async def check_schema(connection: Connection) -> None:
     judge(await _read_level(connection))
 
 
-async def check_schema_at(database_url: str) -> None:
-    """As `check_schema`, on a connection of its own; DatabaseAway when there is none to be had."""
-    connection = await Connection.open(database_url)
-    try:
-        await check_schema(connection)
-    finally:
-        await connection.close()
-
-
 async def _read_level(connection: Connection) -> SchemaLevel | None:
     ((there,),) = await connection.fetch(tuple[bool], "select to_regclass('schema_level') is not null")
     if not there:
