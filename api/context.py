@@ -10,6 +10,7 @@ from api.auth.accounts import token_key
 from api.auth.limits import LoginLimits
 from api.auth.passwords import PasswordChecker
 from api.database import connect
+from api.search.run import Searcher
 from api.settings import ApiOptions, SearchSettings
 
 HEALTH_TIMEOUT_S = 3
@@ -26,6 +27,7 @@ class ApiContext:
         self.health_engine: AsyncEngine = connect(
             options.database_url, SearchSettings(pool_size=1, statement_timeout_s=HEALTH_TIMEOUT_S)
         )
+        self.searcher = Searcher(self.engine, options.search, options.custom_headers, options.http.node_name)
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
         self._token_key: bytes | None = None
@@ -39,9 +41,14 @@ class ApiContext:
                     self._token_key = await token_key(self.engine)
         return self._token_key
 
+    def remember_token_key(self, key: bytes) -> None:
+        """Use this key from now on, whatever the database holds."""
+        self._token_key = key
+
     async def close(self) -> None:
         """Close every connection."""
         self.passwords.close()
+        await self.searcher.close()
         await self.engine.dispose()
         await self.health_engine.dispose()
 

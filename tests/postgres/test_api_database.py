@@ -1,0 +1,139 @@
+"""The engine: its settings, its limits, and every failure told as ours."""
+
+import asyncio
+import logging
+
+import pytest
+from sqlalchemy import text
+
+from api.database import connect
+from api.errors import DatabaseError, DatabaseMismatch, DatabaseTimeout
+from api.health import judge_searching
+from api.settings import SearchSettings
+from tests.support.api import AWAY, add_user, an_api
+from tests.support.postgres_server import PostgresServer
+
+
+async def test_connections_have_the_settings_of_a_reader(database_url: str) -> None:
+    engine = connect(database_url, SearchSettings(statement_timeout_s=7.5))
+
+    async with engine.connect() as connection:
+        names = ("plan_cache_mode", "jit", "statement_timeout", "application_name")
+        values = [(await connection.execute(text(f"show {name}"))).scalar_one() for name in names]
+
+    assert values == ["force_custom_plan", "off", "7500ms", "rhapsode-api"]
+    await engine.dispose()
+
+
+async def test_statement_that_takes_too_long_is_a_timeout(database_url: str) -> None:
+    engine = connect(database_url, SearchSettings(statement_timeout_s=0.05))
+
+    async with engine.connect() as connection:
+        with pytest.raises(DatabaseTimeout):
+            await connection.execute(text("select pg_sleep(5)"))
+
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("statement", ["select nothing", "select 1/0", "selec"])
+async def test_statement_that_is_refused_is_a_database_error_with_its_cause_logged(
+    database_url: str, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = connect(database_url)
+
+    async with engine.connect() as connection:
+        with pytest.raises(DatabaseError) as refusal:
+            await connection.execute(text(statement))
+
+    assert not isinstance(refusal.value, DatabaseTimeout)
+    assert [record.levelno for record in caplog.records if record.name == "api.database"] == [logging.ERROR]
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("url", [AWAY, "postgresql://127.0.0.1:1/x", "postgresql://[", "mysql://x"])
+async def test_database_that_cannot_be_reached_is_a_database_error(url: str) -> None:
+    engine = connect(url)
+
+    with pytest.raises(DatabaseError):
+        async with engine.connect():
+            pass
+
+    await engine.dispose()
+
+
+async def test_schema_that_is_not_there_is_said_in_words(empty_database_url: str) -> None:
+    engine = connect(empty_database_url)
+
+    with pytest.raises(DatabaseMismatch, match="rhapsode migrate"):
+        async with engine.connect():
+            pass
+    part = await judge_searching(engine, timeout_s=5)
+
+    assert not part.ok
+    assert "rhapsode migrate" in part.message
+    await engine.dispose()
+
+
+async def test_connection_that_the_server_ended_is_replaced_unnoticed(database_url: str) -> None:
+    engine = connect(database_url, SearchSettings(pool_size=1))
+    other = connect(database_url)
+    async with engine.connect() as connection:
+        pid = (await connection.execute(text("select pg_backend_pid()"))).scalar_one()
+    async with other.connect() as connection:
+        ended = text("select pg_terminate_backend(:pid, 5000)")
+        assert (await connection.execute(ended, {"pid": pid})).scalar_one()
+
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("select pg_backend_pid()"))).scalar_one() != pid
+
+    await engine.dispose()
+    await other.dispose()
+
+
+async def test_connection_lost_within_a_statement_is_a_database_error(database_url: str) -> None:
+    engine = connect(database_url)
+    other = connect(database_url)
+
+    async with engine.connect() as connection, other.connect() as killer:
+        pid = (await connection.execute(text("select pg_backend_pid()"))).scalar_one()
+        sleeping = asyncio.create_task(connection.execute(text("select pg_sleep(20)")))
+        await killer.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        with pytest.raises(DatabaseError):
+            await sleeping
+
+    await engine.dispose()
+    await other.dispose()
+
+
+async def test_health_does_not_wait_for_a_pool_full_of_searches(database_url: str) -> None:
+    async with (
+        an_api(database_url, search=SearchSettings(pool_size=1)) as api,
+        api.context.engine.connect(),
+    ):
+        answer = await api.client.get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+
+
+@pytest.mark.slow
+async def test_database_that_comes_back_is_used_again() -> None:
+    from migrations.run import upgrade
+
+    server = await asyncio.to_thread(lambda: PostgresServer().start())
+    try:
+        await asyncio.to_thread(upgrade, server.url)
+        async with an_api(server.url) as api:
+            await add_user(api.context.engine)
+            headers = await api.log_in()
+
+            await asyncio.to_thread(server.kill)
+            while_away = await api.client.get("/api/v3/users/profile", headers=headers)
+            await asyncio.to_thread(server.start)
+            afterwards = await api.client.get("/api/v3/users/profile", headers=headers)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+    assert while_away.status_code == 503
+    assert while_away.json() == {"data": {}, "message": "db data retrieve error"}
+    assert afterwards.status_code == 200

@@ -1,0 +1,125 @@
+"""How often a login may fail."""
+
+import pytest
+
+from api.auth import limits
+from api.auth.limits import LoginLimits
+from api.errors import TooManyLogins
+from api.settings import AuthSettings
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def some_limits(attempts: int = 3, window_s: float = 60) -> tuple[LoginLimits, Clock]:
+    clock = Clock()
+    return LoginLimits(AuthSettings(attempts=attempts, attempts_window_s=window_s), clock), clock
+
+
+def test_attempts_up_to_the_limit_are_let_through() -> None:
+    tried, _ = some_limits(attempts=3)
+
+    for number in range(3):
+        tried.begin("alice", f"192.0.2.{number}")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("alice", "192.0.2.9")
+
+
+def test_address_that_tries_many_users_is_stopped() -> None:
+    tried, _ = some_limits(attempts=3)
+
+    for number in range(3):
+        tried.begin(f"user{number}", "192.0.2.1")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("another", "192.0.2.1")
+
+
+def test_other_users_from_other_addresses_are_not_concerned() -> None:
+    tried, _ = some_limits(attempts=1)
+    tried.begin("alice", "192.0.2.1")
+
+    assert tried.begin("bob", "192.0.2.2")
+
+
+def test_waiting_time_is_told_and_suffices() -> None:
+    tried, clock = some_limits(attempts=2, window_s=60)
+    tried.begin("alice", "192.0.2.1")
+    clock.now += 10
+    tried.begin("alice", "192.0.2.1")
+    clock.now += 5
+
+    with pytest.raises(TooManyLogins) as refusal:
+        tried.begin("alice", "192.0.2.1")
+
+    assert refusal.value.retry_after_s == 45
+    clock.now += 45
+    assert tried.begin("alice", "192.0.2.1")
+
+
+def test_refused_attempts_do_not_lengthen_the_wait() -> None:
+    tried, clock = some_limits(attempts=1, window_s=60)
+    tried.begin("alice", "192.0.2.1")
+    clock.now += 59
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("alice", "192.0.2.1")
+
+    clock.now += 1
+    assert tried.begin("alice", "192.0.2.1")
+
+
+def test_forgiven_attempt_leaves_nothing_behind() -> None:
+    tried, _ = some_limits(attempts=1)
+
+    for _ in range(5):
+        tried.begin("alice", "192.0.2.1").forgive()
+
+    assert len(tried) == 0
+
+
+def test_attempts_under_way_count_as_failed() -> None:
+    tried, _ = some_limits(attempts=1)
+    under_way = tried.begin("alice", "192.0.2.1")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("alice", "192.0.2.1")
+
+    under_way.forgive()
+    assert tried.begin("alice", "192.0.2.1")
+
+
+def test_addresses_of_one_ipv6_network_are_one() -> None:
+    tried, _ = some_limits(attempts=1)
+    tried.begin("alice", "2001:db8:1:2::1")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("bob", "2001:db8:1:2:ffff::9")
+
+    assert tried.begin("carol", "2001:db8:1:3::1")
+
+
+def test_ipv4_address_mapped_into_ipv6_is_the_same() -> None:
+    tried, _ = some_limits(attempts=1)
+    tried.begin("alice", "192.0.2.1")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("bob", "::ffff:192.0.2.1")
+
+
+def test_memory_is_bounded_and_forgets_the_longest_silent_first() -> None:
+    tried, _ = some_limits(attempts=1)
+    tried.begin("first", "192.0.2.1")
+
+    for number in range(limits.MAX_KEYS):
+        tried.begin(f"user{number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+
+    assert len(tried) == limits.MAX_KEYS
+    assert tried.begin("first", "192.0.2.1")
+    with pytest.raises(TooManyLogins):
+        tried.begin(f"user{limits.MAX_KEYS - 1}", "192.0.2.2")

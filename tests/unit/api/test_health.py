@@ -1,0 +1,111 @@
+"""What counts as failing, and what is only worth a word."""
+
+from typing import Any
+
+import pytest
+
+from api.figures import Journal
+from api.health import Part, judge
+from capture.journal.figures import IntakeFigure, WorkerFigure
+
+NOW_US = 1_800_000_000_000_000
+SEARCHING = Part(ok=True, message="searching")
+
+
+def a_journal(
+    intake: dict[str, int] | None = None, worker: dict[str, int] | None = None, **changes: Any
+) -> Journal:
+    zeros = {figure.name.lower(): 0 for figure in (*IntakeFigure, *WorkerFigure)}
+    facts: dict[str, Any] = {"name": "0000", "bytes": 0, "waiting": 0, "waiting_us": 0}
+    facts |= {"has_intake": True, "has_worker": True} | changes
+    return Journal(intake=zeros | (intake or {}), worker=zeros | (worker or {}), **facts)
+
+
+def test_idle_installation_is_well() -> None:
+    health = judge([a_journal()], SEARCHING, NOW_US)
+
+    assert health.status == "ok"
+    assert health.warnings == []
+
+
+def test_intake_that_does_not_run_cannot_receive() -> None:
+    health = judge([a_journal(has_intake=False)], SEARCHING, NOW_US)
+
+    assert health.status == "failing"
+    assert health.receive == Part(ok=False, message="cannot receive: intake is not running")
+
+
+def test_directory_without_journal_cannot_receive() -> None:
+    assert judge([], SEARCHING, NOW_US).status == "failing"
+
+
+def test_journal_left_over_from_more_workers_is_no_failure() -> None:
+    left_over = a_journal(name="0001", has_intake=False, has_worker=False)
+
+    assert judge([a_journal(), left_over], SEARCHING, NOW_US).status == "ok"
+
+
+def test_full_journal_cannot_receive() -> None:
+    health = judge([a_journal(intake={"full": 1})], SEARCHING, NOW_US)
+
+    assert health.receive == Part(ok=False, message="cannot receive: no room in journal 0000")
+
+
+def test_worker_without_database_cannot_store() -> None:
+    health = judge([a_journal(worker={"database_away": 1})], SEARCHING, NOW_US)
+
+    assert health.status == "failing"
+    assert health.store == Part(ok=False, message="cannot store: the worker of journal 0000 has no database")
+
+
+@pytest.mark.parametrize(
+    ("has_worker", "words"),
+    [
+        (True, "cannot store: the worker of journal 0000 commits nothing, 5 packets wait"),
+        (False, "cannot store: the worker of journal 0000 is not running, 5 packets wait"),
+    ],
+)
+def test_packets_that_wait_without_any_commit_are_not_stored(has_worker: bool, words: str) -> None:
+    stuck = a_journal(
+        waiting=5,
+        waiting_us=60_000_000,
+        has_worker=has_worker,
+        worker={"last_commit_us": NOW_US - 60_000_000},
+    )
+
+    health = judge([stuck], SEARCHING, NOW_US)
+
+    assert health.store == Part(ok=False, message=words)
+
+
+def test_backlog_that_is_being_worked_on_is_a_warning() -> None:
+    behind = a_journal(waiting=5, waiting_us=60_000_000, worker={"last_commit_us": NOW_US - 100_000})
+
+    health = judge([behind], SEARCHING, NOW_US)
+
+    assert health.status == "warning"
+    assert health.warnings == ["journal 0000: 5 packets wait, the oldest for 60 s"]
+
+
+def test_packet_after_a_long_silence_is_no_failure() -> None:
+    fresh = a_journal(waiting=1, waiting_us=50_000, worker={"last_commit_us": NOW_US - 3_600_000_000})
+
+    assert judge([fresh], SEARCHING, NOW_US).status == "ok"
+
+
+def test_worker_that_is_not_running_is_a_warning_before_packets_wait() -> None:
+    health = judge([a_journal(has_worker=False)], SEARCHING, NOW_US)
+
+    assert (health.status, health.warnings) == ("warning", ["journal 0000: no worker is running"])
+
+
+def test_database_that_does_not_answer_cannot_search() -> None:
+    away = Part(ok=False, message="cannot search: the database does not answer")
+
+    assert judge([a_journal()], away, NOW_US).status == "failing"
+
+
+def test_figures_on_another_machine_are_not_judged() -> None:
+    health = judge(None, SEARCHING, NOW_US)
+
+    assert (health.status, health.receive, health.store) == ("ok", None, None)

@@ -1,0 +1,79 @@
+"""The rows from which the web UI builds forms and columns."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.mapping import mapping_rows
+from api.schemas.fields import class_fields
+from api.schemas.mapping import MappingRow
+from capture.route import MessageClass
+
+CONTROLS = {"profile", "node", "smartinput"}
+FORM_KEYS = {"id", "name", "type", "index", "form_type", "position", "skip", "hide"}
+
+
+def row_of(message_class: MessageClass, **options: Any) -> dict[str, Any]:
+    rows = mapping_rows("LocalNode", **options)
+    return next(row for row in rows if f"{row['hepid']}_{row['profile']}" == message_class.key)
+
+
+def field_of(row: dict[str, Any], id_: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(field for field in row["fields_mapping"] if field["id"] == id_)
+    return found
+
+
+def test_there_is_one_row_a_class() -> None:
+    rows = mapping_rows("LocalNode")
+
+    assert sorted(f"{row['hepid']}_{row['profile']}" for row in rows) == sorted(c.key for c in MessageClass)
+    assert len({row["guid"] for row in rows}) == len(rows)
+
+
+def test_rows_are_as_described() -> None:
+    for row in mapping_rows("LocalNode", ["X-CID"]):
+        assert msgspec.structs.asdict(msgspec.convert(row, MappingRow)) == row
+
+
+def test_guids_stay_the_same() -> None:
+    assert row_of(MessageClass.CALL)["guid"] == "44362f39-4211-583c-a624-649e04182085"
+
+
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_every_searchable_field_is_listed_once(message_class: MessageClass) -> None:
+    listed = [field["id"] for field in row_of(message_class, custom_headers=["X-CID"])["fields_mapping"]]
+
+    fields = set(class_fields(message_class, ["X-CID"])) - {"id", "create_date"}
+    assert set(listed) - CONTROLS == fields
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_every_field_has_what_the_form_reads(message_class: MessageClass) -> None:
+    for field in row_of(message_class)["fields_mapping"]:
+        assert field.keys() >= FORM_KEYS
+        assert field["type"] in ("string", "integer")
+
+
+def test_session_id_is_text_for_share_links() -> None:
+    assert field_of(row_of(MessageClass.CALL), "sid")["type"] == "string"
+
+
+def test_node_list_offers_this_node_in_lower_case() -> None:
+    node = field_of(row_of(MessageClass.CALL), "node")
+
+    assert node["form_default"] == [{"value": "localnode", "name": "LocalNode"}]
+    assert node["mapping"] == "param.location.node"
+
+
+def test_call_is_correlated_by_homers_rules() -> None:
+    rules = row_of(MessageClass.CALL)["correlation_mapping"]
+
+    assert [(rule["source_field"], rule["lookup_id"], rule["lookup_field"]) for rule in rules] == [
+        ("data_header.callid", 100, "sid"),
+        ("data_header.callid", 5, "sid"),
+        ("protocol_header.correlation_id", 1, "sid"),
+        ("data_header.callid", 1, "data_header.callid"),
+    ]
+    assert all(rule["lookup_range"] == [-300, 200] for rule in rules)
