@@ -3,6 +3,7 @@
 Knows segments by their headers, not what is in them.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -75,8 +76,10 @@ def lock(path: Path, holder: str) -> int:
             pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise JournalError(f"{path.parent} has a {holder} already: process {pid}") from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):
+        # Only for the words above; a full disk is no reason not to start.
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 

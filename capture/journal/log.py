@@ -114,7 +114,7 @@ class JournalWriter:
                 f"a packet of {needed - OVERHEAD} bytes; at most {MAX_PACKET_BYTES} can be kept"
             )
         segment = syncing.current
-        if segment.spent or (segment.used and segment.end + needed > self._segment_bytes):
+        if segment is None or self._is_used_up(segment, needed):
             if needed > left:
                 return 0
             segment = syncing.next_segment()
@@ -129,6 +129,9 @@ class JournalWriter:
             segment.use(self.last_number + 1)
             syncing.written += RECORDS_START
         return self._write(segment, parts)
+
+    def _is_used_up(self, segment: OpenSegment, needed: int) -> bool:
+        return segment.spent or (segment.used and segment.end + needed > self._segment_bytes)
 
     def _write(self, segment: OpenSegment, parts: list[bytes]) -> int:
         data = b"".join(parts)

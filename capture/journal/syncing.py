@@ -4,6 +4,7 @@ left.
 So that nothing which waits for a disk is done by the thread that receives.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -83,7 +84,8 @@ class Syncing:
         self._journal = journal
         self._sync_s = settings.sync_s
         self._sizes: dict[str, int] = {}
-        self.current = make_segment(directory, journal)
+        self.current: OpenSegment | None = None
+        """Where the writer appends; None until there was room for a first segment."""
         self.room = Room(settings, self._disk())
         self.written = 0
         """Bytes that the writer has written in this run; it alone counts here."""
@@ -101,6 +103,9 @@ class Syncing:
 
     def start(self) -> None:
         """Let the thread do a round now, each time a segment is used up, and every `sync_s`."""
+        with contextlib.suppress(OSError):
+            # A disk that is full already is no reason not to start: what comes in is counted as dropped.
+            self.next_segment()
         self._wanted.set()
         self._thread.start()
 
@@ -119,7 +124,8 @@ class Syncing:
         with self._making:
             segment = self._spare or make_segment(self._directory, self._journal)
             self._spare = None
-        self._closed.append(self.current)
+        if self.current is not None:
+            self._closed.append(self.current)
         self.current = segment
         self._wanted.set()
         return segment
@@ -138,7 +144,9 @@ class Syncing:
             # The current one first: the writer puts it among the closed ones before it takes another, so that
             # whatever was appended before is found in one of the two places; and only this method closes a
             # descriptor.
-            os.fdatasync(self.current.descriptor)
+            current = self.current
+            if current is not None:
+                os.fdatasync(current.descriptor)
             for _ in range(len(self._closed)):
                 segment = self._closed[0]
                 os.fdatasync(segment.descriptor)
@@ -191,7 +199,7 @@ class Syncing:
         space = os.statvfs(self._directory)
         # Segments before the current one grow no more, and a backlog may have thousands: their sizes are
         # kept.
-        growing = self.current.path.name
+        growing = "" if self.current is None else self.current.path.name
         sizes: dict[str, int] = {}
         kept: dict[str, int] = {}
         for name in os.listdir(self._directory):  # noqa: PTH208

@@ -3,6 +3,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_segment_is_whole_before_its_first_record_and_tells_the_first_number_wit
 
 def test_spare_segment_is_made_ahead_and_taken_without_making_one(directory: Path) -> None:
     directory.mkdir(parents=True)
-    syncing = Syncing(directory, JournalWriter.open(directory, a_journal()).id, a_journal())
+    syncing = Syncing(directory, uuid4(), a_journal())
     syncing.round()
     files = segment_numbers(directory)
 
@@ -169,7 +170,7 @@ def test_spare_segment_is_made_ahead_and_taken_without_making_one(directory: Pat
 
 def test_writer_makes_a_segment_itself_when_the_spare_is_not_ready(directory: Path) -> None:
     directory.mkdir(parents=True)
-    syncing = Syncing(directory, JournalWriter.open(directory, a_journal()).id, a_journal())
+    syncing = Syncing(directory, uuid4(), a_journal())
     files = segment_numbers(directory)
 
     made = syncing.next_segment()
@@ -180,8 +181,8 @@ def test_writer_makes_a_segment_itself_when_the_spare_is_not_ready(directory: Pa
 
 def test_closed_segments_are_synced_and_let_go(directory: Path) -> None:
     directory.mkdir(parents=True)
-    syncing = Syncing(directory, JournalWriter.open(directory, a_journal()).id, a_journal())
-    closed = syncing.current
+    syncing = Syncing(directory, uuid4(), a_journal())
+    closed = syncing.next_segment()
     closed.use(1)
     syncing.next_segment()
 
@@ -317,6 +318,19 @@ def test_write_that_fails_for_lack_of_room_leaves_nothing_behind_and_says_full(d
     assert writer.append(arrivals(3, size=1000, first=3)) == 3
     assert writer.last_number == 5
     assert read_all(directory) == (packets_of(arrivals(5, size=1000)), 0)
+    writer.close()
+
+
+def test_writer_starts_on_a_disk_that_is_full_and_goes_on_when_there_is_room(directory: Path) -> None:
+    JournalWriter.open(directory, a_journal()).close()
+
+    with file_size_limit(100):
+        writer = JournalWriter.open(directory, a_journal(sync_s=60))
+        assert writer.append(arrivals(2)) == 0
+
+    writer.sync()
+    assert writer.append(arrivals(2)) == 2
+    assert read_all(directory) == (packets_of(arrivals(2)), 0)
     writer.close()
 
 
