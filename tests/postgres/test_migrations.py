@@ -1,14 +1,25 @@
 """The revisions: up, down, up again, twice at once, and what they add up to."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import asyncpg
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from capture.errors import DatabaseAway
+from capture.route import MessageClass
+from capture.settings import StorageSettings
+from capture.store.writer import Writer
 from migrations.models import TARGETS, is_described
-from migrations.run import downgrade, upgrade
+from migrations.run import LOCK, downgrade, head_level, upgrade
 from tests.support.database import run_elsewhere
+
+pytestmark = pytest.mark.slow
 
 
 def _differences(url: str) -> list[object]:
@@ -38,3 +49,111 @@ def test_schema_comes_back_the_same_after_it_was_taken_down(empty_database_url: 
     upgrade(empty_database_url)
 
     assert _differences(empty_database_url) == []
+
+
+def test_downgrade_leaves_nothing_behind(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    downgrade(empty_database_url)
+
+    assert _fetch(empty_database_url, _OUR_RELATIONS) == [("alembic_version",)]
+
+
+def test_two_upgrades_at_once_both_end_well(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(upgrade, empty_database_url) for _ in range(2)]:
+            done.result()
+
+    assert _differences(empty_database_url) == []
+
+
+def test_second_upgrade_waits_for_the_first(empty_database_url: str) -> None:
+    async def hold() -> bool:
+        holder = await asyncpg.connect(empty_database_url)
+        watcher = await asyncpg.connect(empty_database_url)
+        await holder.execute("select pg_advisory_lock($1)", LOCK)
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, empty_database_url))
+        async with asyncio.timeout(20):
+            while not await watcher.fetchval(_WAITING):  # noqa: ASYNC110 # the server tells no other way
+                await asyncio.sleep(0.01)
+        untouched = await watcher.fetchval("select to_regclass('schema_level')") is None
+        await holder.execute("select pg_advisory_unlock($1)", LOCK)
+        await upgrading
+        await holder.close()
+        await watcher.close()
+        return untouched
+
+    assert run_elsewhere(hold())
+    assert _differences(empty_database_url) == []
+
+
+def test_level_is_the_newest_revision_and_follows_a_downgrade(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    newest = _fetch(empty_database_url, "select level, oldest_code from schema_level")
+    downgrade(empty_database_url, "0001")
+    first = _fetch(empty_database_url, "select level, oldest_code from schema_level")
+
+    assert newest == [(head_level(), 1)]
+    assert first == [(1, 1)]
+
+
+def test_newer_schema_is_left_alone(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    _fetch(empty_database_url, "update schema_level set level = 99, oldest_code = 98")
+    _fetch(empty_database_url, "update alembic_version set version_num = '0099'")
+
+    upgrade(empty_database_url)
+
+    assert _fetch(empty_database_url, "select level, oldest_code from schema_level") == [(99, 98)]
+
+
+def test_revision_that_fails_takes_the_others_before_it_back(empty_database_url: str) -> None:
+    _fetch(empty_database_url, "create table users (id int)")
+
+    with pytest.raises(DatabaseAway, match="users"):
+        upgrade(empty_database_url)
+
+    assert _fetch(empty_database_url, _OUR_RELATIONS) == [("users",)]
+
+
+def test_server_that_is_not_there_is_named_in_words() -> None:
+    with pytest.raises(DatabaseAway, match="cannot be migrated"):
+        upgrade("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_leaves_are_no_difference(database_url: str) -> None:
+    async def make() -> None:
+        writer = Writer(database_url, StorageSettings())
+        await writer.connect()
+        await writer.cover(MessageClass.CALL, 1_790_000_000_000_000)
+        await writer.close()
+
+    run_elsewhere(make())
+
+    assert _differences(database_url) == []
+
+
+def test_difference_would_be_seen(database_url: str) -> None:
+    _fetch(database_url, "alter table messages_1_call add column surprise text")
+    _fetch(database_url, "drop index keys_1_call_node_idx")
+
+    assert len(_differences(database_url)) == 2
+
+
+_WAITING = """
+select count(*) from pg_locks join pg_database d on d.oid = database
+where datname = current_database() and locktype = 'advisory' and not granted
+"""
+_OUR_RELATIONS = """
+select relname::text from pg_class
+where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'S') order by 1
+"""
+
+
+def _fetch(url: str, query: str) -> list[tuple[Any, ...]]:
+    async def fetch() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        records = await connection.fetch(query)
+        await connection.close()
+        return [tuple(record) for record in records]
+
+    return run_elsewhere(fetch())
