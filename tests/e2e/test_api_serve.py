@@ -1,0 +1,169 @@
+"""The API as a process: a socket handed down, signals, TLS, and bodies that never end."""
+
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.run import STOP_S
+from tests.support.api import AWAY
+
+TLS = Path(__file__).parent / "tls"
+PROGRAM = """
+import logging, socket, sys
+from pathlib import Path
+from api.run import serve
+from api.settings import ApiOptions, HttpSettings
+logging.basicConfig(level="INFO")
+cert, key = (Path(name) if name else None for name in sys.argv[3:5])
+http = HttpSettings(max_body_bytes=65536, cert=cert, key=key)
+serve(socket.socket(fileno=int(sys.argv[1])), ApiOptions(database_url=sys.argv[2], http=http))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+class Served:
+    """A process that serves the API, and where."""
+
+    def __init__(self, database_url: str, cert: Path | None = None, key: Path | None = None) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            self.port: int = listener.getsockname()[1]
+            names = [str(path or "") for path in (cert, key)]
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(listener.fileno()), database_url, *names],
+                pass_fds=[listener.fileno()],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        self.url = f"{'https' if cert else 'http'}://127.0.0.1:{self.port}"
+
+    def get(self, path: str, verify: ssl.SSLContext | bool = True) -> httpx.Response:
+        # The socket listens already: a request waits until the process is ready.
+        return httpx.get(f"{self.url}{path}", timeout=30, verify=verify)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def end(self, timeout_s: float = 20) -> int:
+        return self.process.wait(timeout_s)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., Served]]:
+    started: list[Served] = []
+
+    def start(*arguments: str | Path | None) -> Served:
+        started.append(Served(*arguments))  # type: ignore[arg-type]  # in the order of its parameters
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_with_status_zero(served: Callable[..., Served], number: signal.Signals) -> None:
+    api = served(AWAY)
+    assert api.get("/docs").status_code == 200
+
+    api.process.send_signal(number)
+
+    assert api.end() == 0
+
+
+def test_request_that_hangs_does_not_keep_it(served: Callable[..., Served]) -> None:
+    api = served(AWAY)
+    with api.connect() as hanging:
+        _begin_body(hanging)
+        assert api.get("/docs").status_code == 200
+        begun = time.monotonic()
+
+        api.process.send_signal(signal.SIGTERM)
+
+        assert api.end() == 0
+        assert time.monotonic() - begun < STOP_S + 5
+
+
+def test_second_signal_ends_it_at_once(served: Callable[..., Served]) -> None:
+    api = served(AWAY)
+    with api.connect() as hanging:
+        _begin_body(hanging)
+        assert api.get("/docs").status_code == 200
+        api.process.send_signal(signal.SIGTERM)
+        # The first has arrived once the socket is closed.
+        _wait_until_refused(api.port)
+        begun = time.monotonic()
+
+        api.process.send_signal(signal.SIGTERM)
+
+        api.end()
+        assert time.monotonic() - begun < STOP_S - 1
+
+
+def test_endless_body_is_refused_while_it_is_being_sent(served: Callable[..., Served]) -> None:
+    api = served(AWAY)
+    with api.connect() as sender:
+        sender.sendall(
+            b"POST /api/v3/auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(9):
+            sender.sendall(b"2000\r\n" + b" " * 0x2000 + b"\r\n")
+
+        answer = sender.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+    assert b"server:" not in answer.lower()
+
+
+def test_https_by_certificate_and_key(served: Callable[..., Served]) -> None:
+    api = served(AWAY, TLS / "cert.pem", TLS / "key.pem")
+    trusted = ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+
+    answer = api.get("/api/v3/auth/type/list", verify=trusted)
+
+    assert answer.status_code == 200
+
+
+def test_database_of_another_schema_is_refused_in_words(
+    served: Callable[..., Served], empty_database_url: str
+) -> None:
+    api = served(empty_database_url)
+
+    assert api.process.stderr is not None
+    assert "SchemaMismatch" in api.process.stderr.read()
+    assert api.end() != 0
+
+
+def _begin_body(connection: socket.socket) -> None:
+    connection.sendall(
+        b"POST /api/v3/auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{"
+    )
+
+
+def _wait_until_refused(port: int) -> None:
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the socket was never closed")
