@@ -14,6 +14,9 @@ import msgspec
 from capture.errors import MediaError
 from capture.text import to_text
 
+REPAIRED_CHARS = 16384
+"""Words get their quotes in a text of this length; hepgen.js's longest is 2,000 characters."""
+
 _LONGEST_NUMBER = 40
 
 # A string (closed or not), or a run of characters that a number or a bare word may be made of.
@@ -39,8 +42,9 @@ def _read_carefully(text: str) -> object:
     """Bytes that are not UTF-8, control characters in strings, NaN, and words without quotes (hepgen.js)."""
     try:
         return json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        pass
+    except (ValueError, RecursionError) as error:
+        if len(text) > REPAIRED_CHARS:
+            raise MediaError("json", "broken JSON") from error
     try:
         return json.loads(_STRING_OR_WORD.sub(_quote_word, text), strict=False)
     except (ValueError, RecursionError) as error:

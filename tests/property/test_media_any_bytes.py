@@ -1,4 +1,4 @@
-"""Any bytes give a media result or MediaError, and none costs much more than an honest payload of its size."""
+"""Any bytes give a media result or MediaError, and none costs much more than an honest one of its size."""
 
 import contextlib
 import time

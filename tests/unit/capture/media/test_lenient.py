@@ -3,7 +3,7 @@
 import pytest
 
 from capture.errors import MediaError
-from capture.media.lenient import read_integer, read_number, read_object, read_text
+from capture.media.lenient import REPAIRED_CHARS, read_integer, read_number, read_object, read_text
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def test_object_is_read_leniently(payload: bytes, value: dict[str, object]) -> N
         (b"text", "form"),
         (b'{"a": ', "json"),
         (b'{"a":' + b"[" * 100_000, "json"),
+        (b'{"a": word, "b": "' + b"x" * REPAIRED_CHARS + b'"}', "json"),
     ],
 )
 def test_anything_else_is_an_error(payload: bytes, reason: str) -> None:
