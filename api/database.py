@@ -50,7 +50,7 @@ def connect(database_url: str, settings: SearchSettings | None = None) -> AsyncE
         poolclass=AsyncAdaptedQueuePool,
         pool_size=settings.pool_size,
         max_overflow=0,
-        pool_timeout=POOL_WAIT_S,
+        pool_timeout=min(POOL_WAIT_S, settings.statement_timeout_s),
         # A restarted server is noticed before a request has to suffer for it.
         pool_pre_ping=True,
     )

@@ -116,6 +116,14 @@ async def test_health_does_not_wait_for_a_pool_full_of_searches(database_url: st
     assert answer.json()["status"] == "ok"
 
 
+async def test_pool_without_a_free_connection_is_a_database_error(database_url: str) -> None:
+    settings = SearchSettings(pool_size=1, statement_timeout_s=0.2)
+    async with an_api(database_url, search=settings) as api, api.context.engine.connect():
+        answer = await api.client.post("/api/v3/auth", json={"username": "a", "password": "b"})
+
+    assert (answer.status_code, answer.json()) == (503, {"data": {}, "message": "db data retrieve error"})
+
+
 @pytest.mark.slow
 async def test_database_that_comes_back_is_used_again() -> None:
     from migrations.run import upgrade
