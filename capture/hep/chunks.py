@@ -44,7 +44,7 @@ TOS: Final = 0x18
 MOS: Final = 0x20
 
 
-MAX_CHUNKS: Final = 128
+MAX_CHUNKS: Final = 64
 """Chunks looked at in one packet.
 
 Some 30 types are defined and the longest packet met has 15 chunks. 64 KiB could hold 10,921 empty ones, which
