@@ -90,25 +90,24 @@ def read_fields(stored: StoredMessage, custom_headers: Sequence[str] = ()) -> di
         sid = address_pair(stored.source, stored.destination)
     if method is not None:
         fields["method"] = method
-    fields |= {
-        "sid": sid,
-        "correlation_id": stored.correlation_id or sid,
-        "id": stored.id,
-        "time_us": stored.time_us,
-        "delay_us": stored.delay_us,
-        "source": stored.source,
-        "source_port": stored.source_port,
-        "destination": stored.destination,
-        "destination_port": stored.destination_port,
-        "family": _family(stored.source or stored.destination),
-        "ip_protocol": stored.ip_protocol,
-        "protocol_type": stored.protocol_type,
-        "capture_id": stored.capture_id,
-        "node": node_of(stored.node_name, stored.capture_id),
-        "flags": stored.flags,
-        "parse_error": stored.parse_error,
-        "raw": to_text(payload.rstrip(b"\0")),
-    }
+    # One by one, because merging another dictionary takes 0.5 µs more.
+    fields["sid"] = sid
+    fields["correlation_id"] = stored.correlation_id or sid
+    fields["id"] = stored.id
+    fields["time_us"] = stored.time_us
+    fields["delay_us"] = stored.delay_us
+    fields["source"] = source = stored.source
+    fields["source_port"] = stored.source_port
+    fields["destination"] = destination = stored.destination
+    fields["destination_port"] = stored.destination_port
+    fields["family"] = _family(source or destination)
+    fields["ip_protocol"] = stored.ip_protocol
+    fields["protocol_type"] = stored.protocol_type
+    fields["capture_id"] = stored.capture_id
+    fields["node"] = node_of(stored.node_name, stored.capture_id)
+    fields["flags"] = stored.flags
+    fields["parse_error"] = stored.parse_error
+    fields["raw"] = to_text(payload.rstrip(b"\0"))
     if stored.extra:
         _overlay(fields, stored.extra.get("fields"))
     return fields

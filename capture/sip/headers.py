@@ -51,7 +51,7 @@ def collect(lines: list[str], table: HeaderTable) -> tuple[list[str], str | None
     error = None
     if len(lines) > MAX_LINES:
         lines, error = lines[:MAX_LINES], "too many header lines"
-    place_of = table.places.get
+    place_of, blanks = table.places.get, BLANKS
     for line in lines[1:]:
         spelling, colon, value = line.partition(":")
         place = place_of(spelling)
@@ -67,7 +67,7 @@ def collect(lines: list[str], table: HeaderTable) -> tuple[list[str], str | None
             place = table.learn(spelling)
         if place >= 0:
             if not values[place]:
-                values[place] = value.strip(BLANKS)
+                values[place] = value.strip(blanks)
             elif place < SINGLE_HEADERS:
                 error = error or f"second {READ_HEADERS[place]} header"
     return values, error
