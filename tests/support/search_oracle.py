@@ -17,7 +17,7 @@ USERS = ["alice", "bob", "4930123", "4930124", "49_0%", "o'neil&co", "", "Grüß
 DOMAINS = ["example.com", "example.org", "10.0.0.1", "sip.test", "a.b", "EXAMPLE.com", "h_st", "zzz"]
 AGENTS = ["", "Acme/1.0", "acme/1.0", "x" * 199 + "AB", "x" * 199 + "AC", "SIP; phone", "UA 100%", "_"]
 SOURCES = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.2.7", "2001:db8::1", "2001:db8::2", "10.0.0.11", "::5"]
-PORTS = [5060, 5061, 5062, 5080, 50600, 1, 65535, 40000]
+PORTS = [5060, 5061, 5062, 5080, 50600, 1, 65535, None]
 NODES = ["sbc-1", "sbc-2", "sbc_3", "2001", "7", "edge%", "SBC-1", "east"]
 CIDS = [None, None, None, "leg-1", "leg-2", "leg-%", "leg_3", "LEG-1"]
 METHODS = {
@@ -43,9 +43,9 @@ class Sent:
     payload: bytes
     protocol_type: int
     source: str
-    source_port: int
+    source_port: int | None
     destination: str
-    destination_port: int
+    destination_port: int | None
     node_name: str | None
     capture_id: int
     correlation_id: str | None
@@ -274,7 +274,7 @@ def make_question(random: Random, messages: list[Sent]) -> Question:
 def _asked(random: Random, example: Sent) -> Asked:
     name = random.choice(list(example.fields))
     value = example.fields[name]
-    text = "" if value is None else str(value)
+    text = str(value) if value is not None else "5060" if name in NUMBERS else ""
     if name == "raw":
         return Asked(name, "like", (_contained(random, text[:300]),), random.random() < 0.2)
     kind = random.random()
@@ -283,7 +283,7 @@ def _asked(random: Random, example: Sent) -> Asked:
         return Asked(name, random.choice(["empty", "filled"] if name not in NUMBERS else ["null"]))
     if kind < 0.15:
         return Asked(name, "null", (), negated)
-    if name in NUMBERS and kind < 0.35:
+    if name in NUMBERS and value is not None and kind < 0.35:
         return Asked(name, random.choice([">", ">=", "<", "<="]), (text,))
     others = [str(random.choice(pool)) for pool in _pools(name) for _ in range(random.randrange(3))]
     if kind < 0.7 or ";" in text:
@@ -302,8 +302,8 @@ def _pools(name: str) -> list[list[Any]]:
         "user_agent": AGENTS,
         "srcIp": SOURCES,
         "dstIp": SOURCES,
-        "srcPort": PORTS,
-        "dstPort": PORTS,
+        "srcPort": PORTS[:-1],
+        "dstPort": PORTS[:-1],
         "captureId": NODES,
         "node": NODES,
         "method": METHODS["1_call"],
