@@ -54,8 +54,15 @@ def test_full_journal_cannot_receive() -> None:
 def test_worker_without_database_cannot_store() -> None:
     health = judge([a_journal(worker={"database_away": 1})], SEARCHING, NOW_US)
 
+    words = "cannot store: the worker of journal 0000 cannot write to the database"
     assert health.status == "failing"
-    assert health.store == Part(ok=False, message="cannot store: the worker of journal 0000 has no database")
+    assert health.store == Part(ok=False, message=words)
+
+
+def test_worker_that_ended_with_nothing_left_to_store_is_no_failure() -> None:
+    left_over = a_journal(name="0001", has_intake=False, has_worker=False, worker={"database_away": 1})
+
+    assert judge([a_journal(), left_over], SEARCHING, NOW_US).status == "ok"
 
 
 @pytest.mark.parametrize(
