@@ -23,6 +23,8 @@ from rhapsode.target import Target, connect
 _EARLIEST_US: Final = 946_684_800_000_000
 """2000-01-01: what is older is no time, and is stored under its arrival."""
 _YEAR_US: Final = 366 * 86_400_000_000
+_ANY_TIME: Final = range(1 << 53)
+"""More than 32 bits of seconds and 32 bits of microseconds can say."""
 _PROGRESS_S: Final = 0.1
 
 
@@ -152,9 +154,13 @@ def rewrite_time(packet: bytes, shift_us: int) -> bytes:
 
     Unchanged when it has no time (HEPv1, gzip, broken packets) or when 32 bits cannot hold the new one.
     """
+    return _moved(packet, shift_us, _ANY_TIME)
+
+
+def _moved(packet: bytes, shift_us: int, movable: range) -> bytes:
     places = _places(packet)
     time_us = _time_us(packet, places)
-    if time_us is None:
+    if time_us is None or time_us not in movable:
         return packet
     seconds, microseconds = divmod(time_us + shift_us, 1_000_000)
     if not 0 <= seconds < 1 << 32:
@@ -199,10 +205,7 @@ class _Player:
         """One pass over the file; the last of the movable times becomes the present."""
         shift_us = time.time_ns() // 1000 - movable[-1] if movable else 0
         for packet in read_hep(path, _say_nothing):
-            time_us = packet_time_us(packet) if movable else None
-            self._send(
-                rewrite_time(packet, shift_us) if time_us is not None and time_us in movable else packet
-            )
+            self._send(_moved(packet, shift_us, movable) if movable else packet)
 
     def finish(self) -> SendReport:
         self._target.finish()

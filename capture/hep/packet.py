@@ -60,11 +60,3 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     reading: Reading = Reading.NONE
     others: tuple[tuple[int, int, bytes], ...] = ()
     """Every other chunk, (vendor, type, body), in the order sent."""
-
-
-def is_keep_alive(packet: Packet) -> bool:
-    """Whether a packet only says that its sender lives: no payload, type 0, line ends, HFP's `HEP PING`."""
-    if packet.protocol_type == 0:
-        return True
-    payload = packet.payload
-    return len(payload) <= 64 and (payload == b"HEP PING" or not payload.strip(b"\r\n\0"))

@@ -1,0 +1,224 @@
+import gzip
+import random
+import struct
+
+import pytest
+
+from rhapsode.dissect import Dissector, is_hep
+from tests.support.frames import ETHERNET, RAW_IP, TCP, ethernet, ipv4, ipv6, tcp, udp
+from tests.support.hep_bytes import SIP, a_hep3, legacy
+
+PACKET = a_hep3()
+
+
+def dissect(frames: list[bytes], link_type: int = RAW_IP) -> list[bytes]:
+    dissector = Dissector()
+    found = [packet for frame in frames for packet in dissector.feed(link_type, frame)]
+    assert dissector.cut == 0
+    return found + dissector.finish()
+
+
+# ---- links ----
+
+
+@pytest.mark.parametrize("packet", [ipv4(udp(PACKET)), ipv6(udp(PACKET))], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize(
+    ("link_type", "before"),
+    [
+        (12, b""),
+        (14, b""),
+        (101, b""),
+        (0, b"\x02\0\0\0"),
+        (108, b"\0\0\0\x02"),
+    ],
+)
+def test_links_without_a_type_field_are_read(link_type: int, before: bytes, packet: bytes) -> None:
+    assert dissect([before + packet], link_type) == [PACKET]
+
+
+@pytest.mark.parametrize("tags", [(), (0x8100,), (0x88A8, 0x8100), (0x9100, 0x8100)])
+def test_ethernet_is_read_through_any_vlan_tags(tags: tuple[int, ...]) -> None:
+    assert dissect([ethernet(ipv4(udp(PACKET)), *tags)], ETHERNET) == [PACKET]
+    assert dissect([ethernet(ipv6(udp(PACKET)), *tags)], ETHERNET) == [PACKET]
+
+
+def test_linux_cooked_captures_of_both_kinds_are_read() -> None:
+    cooked = bytes(14) + b"\x08\0" + ipv4(udp(PACKET))
+    cooked_2 = b"\x08\0" + bytes(18) + ipv4(udp(PACKET))
+
+    assert dissect([cooked], 113) == [PACKET]
+    assert dissect([cooked_2], 276) == [PACKET]
+
+
+def test_padding_of_a_short_ethernet_frame_is_no_part_of_the_packet() -> None:
+    assert dissect([ethernet(ipv4(udp(b"HEP3\0\x06"))) + bytes(10)], ETHERNET) == [b"HEP3\0\x06"]
+
+
+@pytest.mark.parametrize("ether_type", [0x0806, 0x88CC, 0x05DC])
+def test_frames_of_other_protocols_give_nothing(ether_type: int) -> None:
+    assert dissect([bytes(12) + struct.pack(">H", ether_type) + bytes(46)], ETHERNET) == []
+
+
+# ---- IP ----
+
+
+def test_ip_options_and_extension_headers_are_stepped_over() -> None:
+    hop_by_hop = bytes([60, 0]) + bytes(6)
+    destination_options = bytes([51, 1]) + bytes(14)
+    authentication = bytes([17, 4]) + bytes(22)
+
+    assert dissect([ipv4(udp(PACKET), options=b"\x01" * 8)]) == [PACKET]
+    assert dissect([ipv6(hop_by_hop + destination_options + authentication + udp(PACKET), 0)]) == [PACKET]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 1, 0, 2, 2)])
+def test_fragments_are_joined_in_whatever_order_they_came(order: tuple[int, ...]) -> None:
+    datagram = udp(PACKET)
+    pieces = [
+        ipv4(datagram[:96], more=True),
+        ipv4(datagram[96:160], offset=96, more=True),
+        ipv4(datagram[160:], offset=160),
+    ]
+
+    assert dissect([pieces[number] for number in order]) == [PACKET]
+
+
+def test_fragments_of_two_datagrams_are_kept_apart() -> None:
+    other = a_hep3(payload=b"other")
+    first, second = udp(PACKET), udp(other)
+
+    frames = [
+        ipv4(first[:96], more=True, identification=1),
+        ipv4(second[:96], more=True, identification=2),
+        ipv4(second[96:], offset=96, identification=2),
+        ipv4(first[96:], offset=96, identification=1),
+    ]
+
+    assert dissect(frames) == [other, PACKET]
+
+
+def test_ipv6_fragments_are_joined() -> None:
+    datagram = udp(PACKET)
+    first = struct.pack(">BBHI", 17, 0, 0 | 1, 77)
+    last = struct.pack(">BBHI", 17, 0, 96, 77)
+
+    assert dissect([ipv6(first + datagram[:96], 44), ipv6(last + datagram[96:], 44)]) == [PACKET]
+
+
+def test_datagram_whose_last_fragment_is_missing_gives_nothing() -> None:
+    assert dissect([ipv4(udp(PACKET)[:96], more=True)]) == []
+
+
+def test_fragments_that_never_end_are_forgotten_in_time() -> None:
+    dissector = Dissector()
+    datagram = udp(PACKET)
+    dissector.feed(RAW_IP, ipv4(datagram[:96], more=True, identification=0))
+
+    for number in range(1, 300):
+        dissector.feed(RAW_IP, ipv4(datagram[:96], more=True, identification=number))
+
+    assert dissector.feed(RAW_IP, ipv4(datagram[96:], offset=96, identification=0)) == []
+    assert dissector.feed(RAW_IP, ipv4(datagram[96:], offset=96, identification=299)) == [PACKET]
+
+
+@pytest.mark.parametrize("cut", [1, 10, 20, 25, 100])
+def test_frame_that_is_not_whole_is_counted_and_left_out(cut: int) -> None:
+    dissector = Dissector()
+
+    assert dissector.feed(RAW_IP, ipv4(udp(PACKET))[:cut]) == []
+    assert dissector.feed(RAW_IP, ipv6(udp(PACKET))[:cut]) == []
+    assert dissector.cut == 2
+
+
+# ---- UDP: what looks like HEP ----
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [PACKET, b"EEP3\0\x06", legacy(1), legacy(2), gzip.compress(PACKET), b"HEP3 but broken"],
+)
+def test_hep_of_every_kind_is_known_broken_or_not(datagram: bytes) -> None:
+    assert is_hep(datagram)
+    assert dissect([ipv4(udp(datagram, destination_port=5656))]) == [datagram]
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        SIP,
+        b"\x01",
+        b"\x01\x00\x01\x00" + bytes(20),
+        b"\x02\x00\x02\x01" + bytes(30),
+        gzip.compress(b'{"version": "1.1"}'),
+        b"\x1f\x8b",
+        b"\x80\x00" + bytes(170),
+    ],
+)
+def test_other_datagrams_are_left_alone(datagram: bytes) -> None:
+    assert dissect([ipv4(udp(datagram))]) == []
+
+
+# ---- TCP ----
+
+STREAM = b"".join(a_hep3(payload=b"%d" % number) for number in range(30))
+PACKETS = [a_hep3(payload=b"%d" % number) for number in range(30)]
+START = 2**32 - 500
+"""The sequence number passes 2**32 in the middle."""
+
+
+def segments(size: int = 70) -> list[bytes]:
+    return [
+        tcp(STREAM[at : at + size], (START + 1 + at) % 2**32, options=b"\x01" * 12)
+        for at in range(0, len(STREAM), size)
+    ]
+
+
+def over_tcp(parts: list[bytes]) -> list[bytes]:
+    return dissect([ipv4(part, TCP) for part in parts])
+
+
+SYN = tcp(b"", START, flags=0x02)
+
+
+def test_stream_is_cut_into_its_packets() -> None:
+    assert over_tcp([SYN, *segments(), tcp(b"", 0, flags=0x11)]) == PACKETS
+
+
+def test_segments_out_of_order_and_sent_again_make_the_same_stream() -> None:
+    parts = segments() + segments(111)[::2]
+    random.Random(4).shuffle(parts)
+
+    assert over_tcp([SYN, *parts]) == PACKETS
+
+
+def test_stream_without_its_beginning_goes_on_with_the_next_packet() -> None:
+    # The third segment ends 10 bytes into the third packet.
+    assert over_tcp(segments()[3:]) == PACKETS[3:]
+
+
+def test_hole_in_a_stream_costs_the_packets_in_it_only() -> None:
+    parts = segments(len(PACKETS[0]))
+    del parts[5:7]
+
+    assert over_tcp([SYN, *parts]) == PACKETS[:5] + PACKETS[7:]
+
+
+def test_keep_alive_segments_add_nothing() -> None:
+    parts = segments()
+    parts.insert(4, tcp(b"\0", (START + 4 * 70) % 2**32))
+
+    assert over_tcp([SYN, *parts]) == PACKETS
+
+
+def test_connections_are_kept_apart_and_a_new_one_may_use_old_ports() -> None:
+    first = [tcp(PACKET[:60], 101), tcp(PACKET[60:], 161)]
+    second = [tcp(PACKET[:80], 5001, source_port=40_001), tcp(PACKET[80:], 5081, source_port=40_001)]
+    mixed = [first[0], second[0], first[1], second[1]]
+    again = [tcp(b"", 9000, flags=0x02), tcp(PACKET, 9001)]
+
+    assert over_tcp([*mixed, *again]) == [PACKET] * 3
+
+
+def test_stream_of_another_protocol_gives_nothing() -> None:
+    assert over_tcp([tcp(b"GET / HTTP/1.1\r\n\r\n", 1), tcp(b"HTTP/1.1 200 OK\r\n\r\n" * 100, 19)]) == []

@@ -1,0 +1,150 @@
+import struct
+from pathlib import Path
+
+import dpkt
+import pytest
+
+from rhapsode.errors import SendError
+from rhapsode.pcap import read_hep
+from tests.support.frames import (
+    ETHERNET,
+    RAW_IP,
+    ethernet,
+    ipv4,
+    pcapng_block,
+    pcapng_interface,
+    pcapng_packet,
+    pcapng_section,
+    udp,
+    write_pcap,
+)
+from tests.support.hep_bytes import a_hep3
+
+PACKETS = [a_hep3(payload=b"%d" % number) for number in range(3)]
+FRAMES = [ipv4(udp(packet)) for packet in PACKETS]
+
+
+def read(path: Path) -> tuple[list[bytes], list[str]]:
+    warnings: list[str] = []
+    return list(read_hep(path, warnings.append)), warnings
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("magic", [0xA1B2C3D4, 0xA1B23C4D])
+def test_pcap_of_either_byte_order_and_clock_is_read(tmp_path: Path, order: str, magic: int) -> None:
+    assert read(write_pcap(tmp_path / "a.pcap", FRAMES, order=order, magic=magic)) == (PACKETS, [])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pcapng_with_interfaces_of_several_links_is_read(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(
+        pcapng_section(order)
+        + pcapng_interface(ETHERNET, order)
+        + pcapng_interface(RAW_IP, order)
+        + pcapng_packet(ethernet(FRAMES[0]), 0, order)
+        + pcapng_block(0x0BAD, b"unknown block", order)
+        + pcapng_packet(FRAMES[1], 1, order)
+        + pcapng_packet(ethernet(FRAMES[2]), 0, order)
+    )
+
+    assert read(path) == (PACKETS, [])
+
+
+def test_second_section_of_a_pcapng_has_its_own_interfaces_and_byte_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(
+        pcapng_section("<")
+        + pcapng_interface(RAW_IP, "<")
+        + pcapng_packet(FRAMES[0], 0, "<")
+        + pcapng_section(">")
+        + pcapng_interface(ETHERNET, ">")
+        + pcapng_packet(ethernet(FRAMES[1]), 0, ">")
+        + pcapng_packet(FRAMES[2], 5, ">")
+    )
+
+    assert read(path)[0] == PACKETS[:2]
+
+
+def test_simple_and_obsolete_packet_blocks_are_read(tmp_path: Path) -> None:
+    old = struct.pack("<HHIIII", 0, 0, 0, 0, len(FRAMES[0]), len(FRAMES[0])) + FRAMES[0]
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(
+        pcapng_section()
+        + pcapng_interface(RAW_IP)
+        + pcapng_block(2, old)
+        + pcapng_block(3, struct.pack("<I", len(FRAMES[1])) + FRAMES[1])
+    )
+
+    assert read(path) == (PACKETS[:2], [])
+
+
+def test_pcapng_written_by_another_program_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    with path.open("wb") as file:
+        writer = dpkt.pcapng.Writer(file)
+        for frame in FRAMES:
+            writer.writepkt(ethernet(frame), ts=1_795_408_344.0)
+
+    assert read(path) == (PACKETS, [])
+
+
+@pytest.mark.parametrize("missing", [1, 100, len(FRAMES[2]) + 3])
+def test_capture_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path, missing: int) -> None:
+    path = write_pcap(tmp_path / "a.pcap", FRAMES)
+    path.write_bytes(path.read_bytes()[:-missing])
+
+    packets, warnings = read(path)
+
+    assert packets == PACKETS[:2]
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("missing", [1, 100, 250])
+def test_pcapng_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path, missing: int) -> None:
+    path = tmp_path / "a.pcapng"
+    data = pcapng_section() + pcapng_interface(RAW_IP) + b"".join(pcapng_packet(frame) for frame in FRAMES)
+    path.write_bytes(data[:-missing])
+
+    packets, warnings = read(path)
+
+    assert packets == PACKETS[: len(packets)]
+    assert warnings == [f"{path} ends in the middle of a block"]
+
+
+def test_snap_length_leaves_out_what_it_cut_and_says_so(tmp_path: Path) -> None:
+    path = write_pcap(tmp_path / "a.pcap", [FRAMES[0], FRAMES[1][:60]])
+
+    assert read(path) == (PACKETS[:1], [f"1 frames are not whole in {path} and were left out"])
+
+
+def test_unknown_link_type_is_named(tmp_path: Path) -> None:
+    path = write_pcap(tmp_path / "a.pcap", FRAMES, link_type=105)
+
+    assert read(path) == ([], ["3 frames of link type 105 cannot be read and were left out"])
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"HEP3", b"this is a text file, not a capture", b"\x1f\x8b\x08" + bytes(40)]
+)
+def test_file_that_is_no_capture_is_refused_in_words(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+
+    with pytest.raises(SendError, match="is not a packet capture: neither pcap nor pcapng"):
+        read(path)
+
+
+def test_pcapng_block_with_an_impossible_length_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(pcapng_section() + struct.pack("<II", 6, 3) + bytes(40))
+
+    with pytest.raises(SendError, match="is broken: a block of 3 bytes"):
+        read(path)
+
+
+def test_missing_file_and_directory_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SendError, match=r"cannot read .*: No such file or directory"):
+        read(tmp_path / "none.pcap")
+    with pytest.raises(SendError, match=r"cannot read .*: Is a directory"):
+        read(tmp_path)

@@ -1,0 +1,321 @@
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from capture.hep.decode import decode_packet
+from capture.hep.framing import Framer, Rubbish
+from rhapsode.errors import SendError
+from rhapsode.send import Pace, packet_time_us, rewrite_time, send, survey
+from tests.support.frames import TCP, ipv4, tcp, udp, write_pcap
+from tests.support.hep_bytes import KAMAILIO, OPENSIPS, SIP, a_hep3, chunk, common_chunks, hep3, legacy
+
+TIME_S = 1_795_408_344
+TIME_US = TIME_S * 1_000_000 + 775_048
+HOUR_US = 3_600_000_000
+
+
+def capture_of(tmp_path: Path, *packets: bytes) -> Path:
+    return write_pcap(tmp_path / "a.pcap", [ipv4(udp(packet)) for packet in packets])
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)
+
+
+# ---- times ----
+
+
+@pytest.mark.parametrize("packet", [a_hep3(), a_hep3(order=OPENSIPS), legacy(2)])
+@pytest.mark.parametrize("shift_us", [1, -775_049, 224_952, 400 * 24 * HOUR_US, -24 * HOUR_US])
+def test_time_is_moved_in_place_and_nothing_else(packet: bytes, shift_us: int) -> None:
+    moved = rewrite_time(packet, shift_us)
+
+    before, after = decode_packet(packet), decode_packet(moved)
+    assert packet_time_us(moved) == TIME_US + shift_us
+    assert after.microseconds is not None
+    assert after.microseconds < 1_000_000
+    assert len(moved) == len(packet)
+    assert (after.payload, after.source, after.capture_id) == (
+        before.payload,
+        before.source,
+        before.capture_id,
+    )
+
+
+def test_moving_there_and_back_changes_no_byte() -> None:
+    packet = a_hep3(chunk(9, b"\0\0\0\0", vendor=3))
+
+    assert rewrite_time(rewrite_time(packet, HOUR_US), -HOUR_US) == packet
+
+
+def test_time_chunks_of_other_vendors_and_in_the_payload_are_left_alone() -> None:
+    inner = a_hep3()
+    packet = hep3(*common_chunks(KAMAILIO), chunk(9, b"abcd", vendor=9), chunk(0xF, inner))
+
+    moved = decode_packet(rewrite_time(packet, HOUR_US))
+
+    assert moved.others == ((9, 9, b"abcd"),)
+    assert moved.payload == inner
+
+
+def test_microseconds_past_a_second_are_added_up() -> None:
+    packet = hep3(
+        chunk(9, (100).to_bytes(4, "big")), chunk(10, (2_500_000).to_bytes(4, "big")), chunk(0xF, SIP)
+    )
+
+    moved = decode_packet(rewrite_time(packet, 0))
+
+    assert (moved.seconds, moved.microseconds) == (102, 500_000)
+
+
+def test_of_two_times_the_later_counts_and_both_are_moved() -> None:
+    packet = a_hep3(chunk(9, (TIME_S + 60).to_bytes(4, "big")))
+
+    assert packet_time_us(packet) == TIME_US + 60_000_000
+    assert packet_time_us(rewrite_time(packet, 1)) == TIME_US + 60_000_001
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        legacy(1),
+        gzip.compress(a_hep3()),
+        hep3(chunk(0xF, SIP)),
+        hep3(chunk(9, b"abc")),
+        b"HEP3",
+        b"\2\x10",
+        a_hep3()[:-1],
+        b"",
+    ],
+)
+def test_packet_without_a_time_stays_as_it_is(packet: bytes) -> None:
+    assert packet_time_us(packet) is None
+    assert rewrite_time(packet, HOUR_US) == packet
+
+
+@pytest.mark.parametrize("shift_us", [-TIME_US - 1, 2**32 * 1_000_000])
+def test_time_that_32_bits_cannot_hold_is_not_written(shift_us: int) -> None:
+    assert rewrite_time(a_hep3(), shift_us) == a_hep3()
+
+
+# ---- what a capture holds ----
+
+
+def test_survey_counts_packets_older_than_a_time(tmp_path: Path) -> None:
+    path = capture_of(tmp_path, *[a_hep3(seconds=TIME_S + minute * 60) for minute in range(10)], legacy(1))
+
+    found = survey(path, no_warning, oldest_us=TIME_US + 4 * 60_000_000)
+
+    assert (found.packets, found.older) == (11, 4)
+    assert found.movable[-1] == TIME_US + 9 * 60_000_000
+
+
+def test_times_that_are_none_are_neither_old_nor_the_newest(tmp_path: Path) -> None:
+    swapped = int.from_bytes(TIME_S.to_bytes(4, "big"), "little")
+    odd = [a_hep3(seconds=seconds) for seconds in (0, 59, swapped)]
+    path = capture_of(tmp_path, *[a_hep3(), a_hep3(seconds=TIME_S + 1)] * 2, *odd)
+
+    found = survey(path, no_warning, oldest_us=TIME_US)
+
+    assert found.older == 0
+    assert found.movable[-1] == TIME_US + 1_000_000
+    assert 59_775_048 not in found.movable
+
+
+def test_capture_without_hep_is_refused(tmp_path: Path) -> None:
+    path = write_pcap(tmp_path / "a.pcap", [ipv4(udp(SIP))])
+
+    with pytest.raises(SendError, match=r"a\.pcap holds no HEP packet"):
+        survey(path, no_warning)
+
+
+# ---- sending ----
+
+
+@contextmanager
+def udp_receiver() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        yield receiver
+
+
+@contextmanager
+def tcp_receiver() -> Iterator[tuple[int, list[bytes | Rubbish]]]:
+    """Port, and what one connection brought, whole once the block is left."""
+    found: list[bytes | Rubbish] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def receive() -> None:
+            connection, _ = server.accept()
+            framer = Framer()
+            with connection:
+                while data := connection.recv(65_536):
+                    found.extend(framer.feed(data))
+            found.extend(framer.finish())
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        yield server.getsockname()[1], found
+        thread.join(10)
+
+
+def receive(receiver: socket.socket, count: int) -> list[bytes]:
+    return [receiver.recv(65_536) for _ in range(count)]
+
+
+def test_packets_arrive_by_udp_as_they_were_captured(tmp_path: Path) -> None:
+    packets = [a_hep3(), legacy(1), legacy(2), gzip.compress(a_hep3())]
+    told: list[int] = []
+
+    with udp_receiver() as receiver:
+        report = send(
+            capture_of(tmp_path, *packets),
+            *receiver.getsockname(),
+            loop=2,
+            progress=told.append,
+            warn=no_warning,
+        )
+        arrived = receive(receiver, 8)
+
+    assert arrived == packets * 2
+    assert (report.packets, report.left_out) == (8, 0)
+    assert report.bytes == 2 * sum(map(len, packets))
+    assert told[-1] == 8
+
+
+def test_packets_arrive_by_tcp_and_those_it_cannot_carry_are_named(tmp_path: Path) -> None:
+    longer = a_hep3() + b"beyond the length"
+    path = capture_of(
+        tmp_path, a_hep3(), legacy(1), legacy(2), longer, gzip.compress(a_hep3()), b"HEP3\xff\xff"
+    )
+    warnings: list[str] = []
+
+    with tcp_receiver() as (port, found):
+        report = send(path, "127.0.0.1", port, tcp=True, loop=300, warn=warnings.append)
+
+    assert found == [a_hep3()] * 600
+    assert (report.packets, report.left_out) == (600, 1200)
+    assert warnings == ["1200 packets could not be sent in TCP, which takes whole HEP3 packets only"]
+
+
+def test_rate_is_kept_also_by_tcp(tmp_path: Path) -> None:
+    with tcp_receiver() as (port, found):
+        report = send(
+            capture_of(tmp_path, *[a_hep3()] * 10), "127.0.0.1", port, tcp=True, rate=100, warn=no_warning
+        )
+
+    assert found == [a_hep3()] * 10
+    assert report.seconds >= 0.09
+
+
+def test_now_moves_the_newest_to_the_present_and_keeps_distances(tmp_path: Path) -> None:
+    path = capture_of(
+        tmp_path, a_hep3(seconds=TIME_S - 90), a_hep3(), legacy(2, seconds=TIME_S - 30), legacy(1)
+    )
+
+    before_us = time.time_ns() // 1000
+    with udp_receiver() as receiver:
+        send(path, *receiver.getsockname(), now=True, oldest_us=TIME_US, warn=no_warning)
+        arrived = receive(receiver, 4)
+
+    times = [packet_time_us(packet) for packet in arrived]
+    newest_us = times[1]
+    assert newest_us is not None
+    assert before_us <= newest_us <= time.time_ns() // 1000
+    assert times == [newest_us - 90_000_000, newest_us, newest_us - 30_000_000, None]
+
+
+def test_now_makes_each_pass_anew_and_none_lies_in_the_future(tmp_path: Path) -> None:
+    with udp_receiver() as receiver:
+        send(
+            capture_of(tmp_path, a_hep3()),
+            *receiver.getsockname(),
+            now=True,
+            loop=2,
+            rate=100,
+            warn=no_warning,
+        )
+        first, second = (packet_time_us(packet) for packet in receive(receiver, 2))
+
+    assert first is not None
+    assert second is not None
+    assert first < second
+
+
+def test_old_packets_are_warned_of_before_anything_is_sent(tmp_path: Path) -> None:
+    path = capture_of(tmp_path, a_hep3(), a_hep3(seconds=TIME_S + 100))
+    warnings: list[str] = []
+
+    with udp_receiver() as receiver:
+        send(path, *receiver.getsockname(), oldest_us=TIME_US + 1, warn=warnings.append)
+
+    assert warnings == [
+        "1 of 2 packets are older than the receiver keeps and will be filtered; "
+        "--now moves their times to the present"
+    ]
+
+
+def test_target_that_refuses_tcp_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(SendError, match=f"cannot connect to 127.0.0.1:{port} by TCP: Connection refused"):
+        send(capture_of(tmp_path, a_hep3()), "127.0.0.1", port, tcp=True, warn=no_warning)
+
+
+def test_udp_port_where_nobody_listens_is_named_once(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    with udp_receiver() as receiver:
+        host, port = receiver.getsockname()
+
+    send(capture_of(tmp_path, *[a_hep3()] * 50), host, port, warn=warnings.append)
+
+    assert warnings == [f"nothing listens at 127.0.0.1:{port} (UDP): datagrams are lost"]
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_name_without_an_address_is_refused_in_words(tmp_path: Path, tcp: bool) -> None:
+    with pytest.raises(SendError, match=r"no\.such\.host\.invalid:9060 by"):
+        send(capture_of(tmp_path, a_hep3()), "no.such.host.invalid", 9060, tcp=tcp, warn=no_warning)
+
+
+def test_packet_larger_than_a_datagram_is_left_out_by_udp(tmp_path: Path) -> None:
+    stream = hep3(chunk(0xF, bytes(65_523))) + a_hep3()
+    parts = [tcp(stream[at : at + 60_000], 1 + at) for at in range(0, len(stream), 60_000)]
+    path = write_pcap(tmp_path / "a.pcap", [ipv4(part, TCP) for part in parts])
+    warnings: list[str] = []
+
+    with udp_receiver() as receiver:
+        report = send(path, *receiver.getsockname(), warn=warnings.append)
+        arrived = receive(receiver, 1)
+
+    assert arrived == [a_hep3()]
+    assert (report.packets, report.left_out) == (1, 1)
+    assert warnings == ["1 packets could not be sent in one UDP datagram"]
+
+
+@pytest.mark.parametrize(("loop", "rate"), [(0, None), (-1, None), (1, 0), (1, -1)])
+def test_loop_and_rate_must_be_positive(tmp_path: Path, loop: int, rate: float | None) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        send(capture_of(tmp_path, a_hep3()), "127.0.0.1", 9, loop=loop, rate=rate, warn=no_warning)
+
+
+def test_pace_sleeps_only_when_ahead_and_makes_up_for_lost_time() -> None:
+    clock = iter([100.0, 100.0, 100.05, 100.5]).__next__
+    pace = Pace(10, clock)
+
+    assert pace.delay_s(0) == 0
+    assert pace.delay_s(1) == pytest.approx(0.05)
+    assert pace.delay_s(2) == pytest.approx(-0.3)
+
+
+def test_pace_without_a_rate_never_waits() -> None:
+    assert Pace(None).delay_s(1_000_000) == 0
