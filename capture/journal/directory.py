@@ -19,7 +19,7 @@ ID_NAME = "journal.id"
 WRITE_LOCK = "write.lock"
 READ_LOCK = "read.lock"
 
-_LOCK_PATIENCE_S = 1.0
+_LOCK_PATIENCE_S = 0.5
 _LOCK_RETRY_S = 0.01
 
 
@@ -61,7 +61,8 @@ def make_directory(directory: Path) -> None:
 def lock(path: Path, holder: str) -> int:
     """Take an exclusive lock and return its descriptor; JournalError that names the process in the way.
 
-    Whoever asks `is_locked` holds the lock for a moment, so a lock that is held is tried again for a second.
+    Whoever asks `is_locked` holds the lock for a moment, so one that is held is tried again for half a
+    second.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     give_up = time.monotonic() + _LOCK_PATIENCE_S
