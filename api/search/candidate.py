@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from capture.fields import StoredMessage
 from sqlalchemy import ColumnElement, Table, func
 
 from capture.errors import PayloadCorrupt
+from capture.fields import StoredMessage
 from capture.route import MessageClass
 from capture.store.codec import PayloadCodec
 

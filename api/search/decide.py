@@ -7,11 +7,10 @@ processes for what is far. Plain functions on rows, no loop, no connection.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capture.fields import StoredMessage, read_fields
-
 from api.search.candidate import Candidate, changed_fields, restore, stored_message
 from api.search.match import Fields, compile_match
 from api.search.query import And, Condition, Expression, Not, Operator, Or, fields_of
+from capture.fields import StoredMessage, read_fields
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
 from capture.store.codec import PayloadCodec

@@ -37,6 +37,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
+from sqlalchemy.sql.elements import True_
 
 from api.search.query import And, Condition, Expression, Not, Operator, Or, Query
 from capture.route import MessageClass
@@ -158,6 +159,8 @@ class _Translation:
 
     def columns(self, atom: _Atom) -> ColumnElement[bool]:
         """What the columns of every match fulfil."""
+        if isinstance(atom.exact, True_):
+            return atom.exact
         if atom.exact is not None:
             return or_(atom.exact, self._messages.c.extra.has_key("fields"))
         return true() if atom.columns is None else atom.columns
@@ -356,7 +359,9 @@ def _joined(
 ) -> ColumnElement[bool] | None:
     """All parts joined, or None as soon as one is unknown."""
     known = [part for part in parts if part is not None]
-    return join(empty, *known) if len(known) == len(parts) else None
+    if len(known) < len(parts):
+        return None
+    return join(*known) if known else empty
 
 
 def _some(
