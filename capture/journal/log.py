@@ -110,6 +110,8 @@ class JournalWriter:
         left = syncing.room.left(syncing.written)
         needed = OVERHEAD + len(arrivals[start][4])
         if needed > LARGEST_RECORD:
+            if start:
+                return 0
             raise JournalError(
                 f"a packet of {needed - OVERHEAD} bytes; at most {MAX_PACKET_BYTES} can be kept"
             )

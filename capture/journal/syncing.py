@@ -54,7 +54,7 @@ def make_segment(directory: Path, journal: UUID) -> OpenSegment:
     """A new segment with a name greater than any there, on disk when this returns; OSError when there is no
     room.
 
-    Costs three syncs. A name is never given twice as long as the newest segment is never deleted.
+    Costs two syncs. A name is never given twice as long as the newest segment is never deleted.
     """
     number = max(segment_numbers(directory), default=0) + 1
     header = new_header(number, journal, time.time_ns() // 1000)
@@ -118,7 +118,7 @@ class Syncing:
     def next_segment(self) -> OpenSegment:
         """Close the current segment and go on in the spare one; OSError when there is no room for one.
 
-        If the spare is not ready, it is made (or waited for) here and now: three syncs while nothing is
+        If the spare is not ready, it is made (or waited for) here and now: two syncs while nothing is
         received.
         """
         with self._making:

@@ -225,8 +225,11 @@ def test_packet_longer_than_any_frame_is_refused(directory: Path) -> None:
 
     with pytest.raises(JournalError, match="65536 bytes; at most 65535"):
         writer.append([an_arrival(bytes(MAX_PACKET_BYTES + 1))])
-
     assert writer.last_number == 0
+
+    # Whoever gave it with others has to know of these first.
+    assert writer.append([an_arrival(), an_arrival(bytes(MAX_PACKET_BYTES + 1)), an_arrival()]) == 1
+    assert writer.last_number == 1
     writer.close()
 
 

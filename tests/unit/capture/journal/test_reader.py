@@ -343,6 +343,31 @@ def test_wait_sees_a_record_in_the_next_segment(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_reader_beside_a_writer_misses_nothing_and_reads_nothing_twice(tmp_path: Path) -> None:
+    writer = JournalWriter.open(tmp_path, a_journal(segment_bytes=65536, sync_s=0.01))
+    reader = JournalReader.open(tmp_path)
+
+    def write() -> None:
+        for first in range(1, 6001, 20):
+            writer.append(arrivals(20, SIZE, first))
+        writer.close()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    seen: list[bytes] = []
+    while not reader.drained:
+        chunk = reader.read(20_000)
+        assert (chunk.lost, chunk.notes) == (0, [])
+        seen += packets_in(chunk)
+        reader.delete_before(reader.position)
+        reader.wait(1)
+    writing.join()
+
+    assert seen == packets(1, 6000)
+    assert segment_numbers(tmp_path) == [reader.position.segment]
+    reader.close()
+
+
 # Closed segments
 
 
