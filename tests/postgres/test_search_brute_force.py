@@ -9,12 +9,21 @@ import pytest
 from api.schemas.fields import class_fields
 from api.schemas.search import elements_of
 from api.search.query import Position, Query, window
+from api.search.snapshot import open_snapshot
 from api.search.syntax import Limits, read_elements
 from capture.hep.packet import Packet
 from capture.route import MessageClass
 from capture.settings import StorageSettings
 from tests.support.api import Api, add_user, an_api
-from tests.support.search_oracle import BUCKET_US, START_US, Question, Sent, make_messages, make_question
+from tests.support.search_oracle import (
+    BUCKET_US,
+    BUCKETS,
+    START_US,
+    Question,
+    Sent,
+    make_messages,
+    make_question,
+)
 from tests.support.stored import a_packet, store
 
 pytestmark = pytest.mark.slow
@@ -59,7 +68,14 @@ async def searched(database_url: str) -> AsyncIterator[tuple[Api, list[Sent]]]:
     async with an_api(database_url, custom_headers=CUSTOM) as api:
         await add_user(api.context.engine)
         api.client.headers.update(await api.log_in())
+        assert await _buckets(api) == BUCKETS
         yield api, messages
+
+
+async def _buckets(api: Api) -> int:
+    async with open_snapshot(api.context.engine, CUSTOM, 30) as snapshot:
+        groups = (await snapshot.buckets([MessageClass.CALL], *window(0, 2**50)))[MessageClass.CALL]
+    return sum(len(group.lowers) for group in groups)
 
 
 async def test_answers_and_pages_equal_a_look_at_every_message(searched: tuple[Api, list[Sent]]):

@@ -53,12 +53,15 @@ async def store(
     custom_headers: Sequence[str] = (),
     storage: StorageSettings | None = None,
 ) -> None:
-    """Store packets in the order given; each must end as written."""
+    """Store packets in the order given, by a clock that stands at the newest; each must end as written."""
+    listed = list(packets)
     storage = storage or StorageSettings()
-    writer = Writer(database_url, storage)
+    # By today's clock these times may be so old that a whole month shares a partition.
+    now_us = max(map(_time_us, listed))
+    writer = Writer(database_url, storage, clock_us=lambda: now_us)
     await writer.connect()
     try:
-        await _store(writer, list(packets), custom_headers, storage)
+        await _store(writer, listed, custom_headers, storage)
     finally:
         await writer.close()
 
@@ -109,14 +112,17 @@ async def _store(
 
 
 def _record(number: int, packet: Packet) -> Record:
-    time_us = (packet.seconds or 0) * 1_000_000 + (packet.microseconds or 0)
     return Record(
         number=number,
         segment=1,
         offset=64 + number,
-        arrival_us=time_us + ARRIVAL_DELAY_US,
+        arrival_us=_time_us(packet) + ARRIVAL_DELAY_US,
         carrier=Carrier.UDP,
         peer=PEER,
         peer_port=9060,
         packet=encode_packet(packet),
     )
+
+
+def _time_us(packet: Packet) -> int:
+    return (packet.seconds or 0) * 1_000_000 + (packet.microseconds or 0)

@@ -1,0 +1,140 @@
+"""What the statements of a search touch."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.database import connect
+from api.search.narrow import narrow
+from api.search.query import Condition, Operator, Query
+from api.search.snapshot import by_time, open_snapshot
+from capture.hep.packet import Packet
+from capture.route import MessageClass
+from capture.settings import StorageSettings
+from tests.support.stored import a_packet, store
+
+pytestmark = pytest.mark.slow
+
+START_US = 1_765_000_800_000_000
+HOUR_US = 3_600_000_000
+BUCKETS = 12
+
+
+def _packets(buckets: int, calls: int) -> list[Packet]:
+    return [
+        a_packet(
+            START_US + bucket * HOUR_US + call * 1_000_000,
+            f"INVITE sip:b@x SIP/2.0\r\nFrom: <sip:user{call}@x>\r\nTo: <sip:b@x>\r\n"
+            f"Call-ID: {bucket}-{call}\r\nCSeq: 1 INVITE\r\n\r\n".encode(),
+        )
+        for bucket in range(buckets)
+        for call in range(calls)
+    ]
+
+
+@asynccontextmanager
+async def _filled(database_url: str, packets: list[Packet]) -> AsyncIterator[AsyncEngine]:
+    await store(database_url, packets, storage=StorageSettings(partition_hours=1))
+    engine = connect(database_url)
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("analyze"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Twelve buckets of an hour."""
+    async with _filled(database_url, _packets(BUCKETS, 20)) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def busy_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """One bucket, with so many calls that an index is worth it."""
+    async with _filled(database_url, _packets(1, 3000)) as engine:
+        yield engine
+
+
+async def _plan(engine: AsyncEngine, statement: Select[Any]) -> dict[str, list[dict[str, Any]]]:
+    """The nodes of the plan that touch a table, by that table."""
+    sql = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    async with engine.connect() as connection:
+        found = await connection.exec_driver_sql(f"explain (format json) {sql}".replace("%%", "%"))
+        document = found.scalar_one()
+    nodes: dict[str, list[dict[str, Any]]] = {}
+
+    def collect(node: dict[str, Any]) -> None:
+        if "Relation Name" in node:
+            nodes.setdefault(node["Relation Name"], []).append(node)
+        for inner in node.get("Plans", []):
+            collect(inner)
+
+    (whole,) = json.loads(document) if isinstance(document, str) else document
+    collect(whole["Plan"])
+    return nodes
+
+
+async def _narrowed(engine: AsyncEngine, query: Query) -> list[tuple[Any, Any]]:
+    async with open_snapshot(engine, (), 30) as snapshot:
+        groups = (await snapshot.buckets([query.message_class], query.from_us, query.to_us))[
+            query.message_class
+        ]
+    return [(group, narrow(query, group)) for group in groups]
+
+
+async def test_only_the_windows_partitions_are_touched(engine: AsyncEngine):
+    from_us, to_us = START_US + 4 * HOUR_US, START_US + 7 * HOUR_US - 1
+    query = Query(MessageClass.CALL, from_us, to_us, 200, Condition("from_user", Operator.EQUAL, ("user7",)))
+
+    narrowed = await _narrowed(engine, query)
+
+    lowers = [lower for group, _ in narrowed for lower in group.lowers]
+    assert lowers == [START_US + hour * HOUR_US for hour in (6, 5, 4)]
+    for group, narrowing in narrowed:
+        plan = await _plan(engine, by_time(MessageClass.CALL, narrowing, None, 256))
+        kinds = sorted(name.partition("_")[0] for name in plan)
+        assert kinds == ["keys"] * len(group.lowers) + ["messages"] * len(group.lowers)
+
+
+async def test_buckets_are_asked_in_groups_that_double(engine: AsyncEngine):
+    everything = Query(MessageClass.CALL, 0, START_US + 99 * HOUR_US, 200)
+
+    narrowed = await _narrowed(engine, everything)
+
+    assert [len(group.lowers) for group, _ in narrowed] == [1, 2, 4, 5]
+    lowers = [lower for group, _ in narrowed for lower in group.lowers]
+    assert lowers == sorted(lowers, reverse=True)
+    assert len(lowers) == BUCKETS
+
+
+async def test_keys_are_found_by_their_index(busy_engine: AsyncEngine):
+    for condition in (
+        Condition("from_user", Operator.EQUAL, ("user7",)),
+        Condition("from_user", Operator.EQUAL, ("user7", "user8")),
+        Condition("from_user", Operator.LIKE, ("user199%",)),
+        Condition("source", Operator.EQUAL, ("198.51.100.1",)),
+    ):
+        query = Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200, condition)
+
+        ((_, narrowing),) = await _narrowed(busy_engine, query)
+        (nodes,) = (await _plan(busy_engine, narrowing.calls[0].limit(3200))).values()
+
+        assert {node["Node Type"] for node in nodes} <= {"Bitmap Heap Scan", "Index Scan"}, condition
+
+
+async def test_newest_rows_are_read_off_the_time_index(busy_engine: AsyncEngine):
+    query = Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200)
+
+    ((_, narrowing),) = await _narrowed(busy_engine, query)
+    (nodes,) = (await _plan(busy_engine, by_time(MessageClass.CALL, narrowing, None, 20))).values()
+
+    assert [node["Node Type"] for node in nodes] == ["Index Scan"]
+    assert nodes[0]["Scan Direction"] == "Backward"
