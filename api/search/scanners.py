@@ -61,10 +61,14 @@ class Scanner:
         self.idle = True
         return places
 
-    async def close(self) -> None:
+    def kill(self) -> None:
         """End the process, whatever it is doing."""
         if self._process.returncode is None:
             self._process.kill()
+
+    async def close(self) -> None:
+        """End the process and wait until it is gone."""
+        self.kill()
         await self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from random import Random
 from socket import AF_INET, AF_INET6, inet_pton
 
+import asyncpg
 import pytest
 
 from api.schemas.fields import class_fields
@@ -56,7 +57,7 @@ def _packed(address: str) -> bytes:
 
 @pytest.fixture
 async def searched(database_url: str) -> AsyncIterator[tuple[Api, list[Sent]]]:
-    """Everything stored, the older half of the buckets by a worker that did not key the custom header."""
+    """Everything stored, the older half of the buckets by a worker that keyed less, and `to_user` otherwise."""
     messages = make_messages(Random(SEED), MESSAGES)
     shuffled = Random(SEED).sample(messages, len(messages))
     middle_us = START_US + 2 * BUCKET_US
@@ -64,12 +65,21 @@ async def searched(database_url: str) -> AsyncIterator[tuple[Api, list[Sent]]]:
     older = [_packet(sent) for sent in shuffled if sent.time_us < middle_us]
     newer = [_packet(sent) for sent in shuffled if sent.time_us >= middle_us]
     await store(database_url, older, storage=storage)
+    await _forget_a_rule(database_url)
     await store(database_url, newer, storage=storage, custom_headers=CUSTOM)
     async with an_api(database_url, custom_headers=CUSTOM) as api:
         await add_user(api.context.engine)
         api.client.headers.update(await api.log_in())
         assert await _buckets(api) == BUCKETS
         yield api, messages
+
+
+async def _forget_a_rule(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("update keying set rules = rules || '{\"to_user\": 0}'")
+    for key in ("1_call", "1_registration", "1_default"):
+        await connection.execute(f"update keys_{key} set to_user = null")
+    await connection.close()
 
 
 async def _buckets(api: Api) -> int:

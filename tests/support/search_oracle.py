@@ -166,6 +166,19 @@ NUMBERS = frozenset(
 )
 
 
+OFTEN = [
+    "sid",
+    "protocol_header.correlation_id",
+    "protocol_header.srcIp",
+    "protocol_header.srcPort",
+    "data_header.from_user",
+    "data_header.to_user",
+    "data_header.user_agent",
+    "data_header.X-CID",
+]
+"""What is asked for twice as often as the rest."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One comparison: the field against alternatives."""
@@ -265,14 +278,14 @@ def make_question(random: Random, messages: list[Sent]) -> Question:
         random.randrange(len(elements) + 1), {"name": "limit", "value": str(limit), "type": "string"}
     )
     begin, end = START_US // 1000, (START_US + BUCKETS * BUCKET_US) // 1000
-    from_ms, to_ms = sorted(random.choice([begin, end, random.randrange(begin, end)]) for _ in range(2))
-    if from_ms == to_ms or random.random() < 0.5:
-        from_ms, to_ms = begin, end
-    return Question(key, from_ms, to_ms, limit, elements, groups, any_of)
+    if random.random() < 0.5:
+        moments = [begin, end, random.randrange(begin, end), example.time_us // 1000]
+        begin, end = sorted(random.choice(moments) for _ in range(2))
+    return Question(key, begin, end, limit, elements, groups, any_of)
 
 
 def _asked(random: Random, example: Sent) -> Asked:
-    name = random.choice(list(example.fields))
+    name = random.choice([*example.fields, *(name for name in OFTEN if name in example.fields)])
     value = example.fields[name]
     text = str(value) if value is not None else "5060" if name in NUMBERS else ""
     if name == "raw":

@@ -1,0 +1,208 @@
+"""How a search walks: long scans, deadlines, rows that a filter has changed, values in several key rows."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from api.database import connect
+from api.search.query import EVERYTHING, And, Condition, Expression, Not, Operator, Or, Position, Query
+from api.search.run import Searcher
+from api.search.walk import NEAR_ROWS
+from api.settings import SearchSettings
+from capture.route import MessageClass
+from capture.sip.ids import call_hash
+from tests.support.stored import a_packet, store
+
+pytestmark = pytest.mark.slow
+
+START_US = 1_765_000_800_000_000
+END_US = START_US + 3_600_000_000
+
+
+def sip(call_id: str = "a", from_user: str = "alice", to_user: str = "bob", more: str = "") -> bytes:
+    return (
+        f"INVITE sip:b@x SIP/2.0\r\nFrom: <sip:{from_user}@x>;tag=1\r\nTo: <sip:{to_user}@x>\r\n"
+        f"Call-ID: {call_id}\r\nCSeq: 1 INVITE\r\n{more}\r\n"
+    ).encode()
+
+
+def equal(field: str, *values: str | int) -> Condition:
+    return Condition(field, Operator.EQUAL, values)
+
+
+def query(where: Expression = EVERYTHING, limit: int = 200) -> Query:
+    return Query(MessageClass.CALL, START_US, END_US, limit, where)
+
+
+@asynccontextmanager
+async def a_searcher(database_url: str, **settings: float) -> AsyncIterator[Searcher]:
+    engine = connect(database_url)
+    searcher = Searcher(engine, SearchSettings(**settings))
+    try:
+        yield searcher
+    finally:
+        await searcher.close()
+        await engine.dispose()
+
+
+async def execute(database_url: str, statement: str, *values: object) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement, *values)
+    finally:
+        await connection.close()
+
+
+async def store_many(database_url: str, count: int) -> None:
+    """So many messages of one call, as like as eggs but for the first, which says where it is."""
+    await store(database_url, [a_packet(START_US, sip(more="Subject: needle\r\n"))])
+    await store(database_url, [a_packet(START_US + 1, sip())])
+    await execute(
+        database_url,
+        """insert into messages_1_call (time_us, delay_us, call, flags, protocol_type, raw_codec, raw, method)
+        select time_us + n, delay_us, call, flags, protocol_type, raw_codec, raw, method
+        from messages_1_call, generate_series(1, $2) n where time_us = $1""",
+        START_US + 1,
+        count,
+    )
+
+
+async def test_long_scan_finds_what_a_near_one_would(database_url: str):
+    await store_many(database_url, NEAR_ROWS + 9000)
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(query(Condition("raw", Operator.ILIKE, ("%NEEDLE%",))))
+        again = await searcher.page(query(Condition("raw", Operator.ILIKE, ("%subject: needle%",))))
+
+    assert [found.stored.time_us for found in page.rows] == [START_US]
+    assert page.incomplete is None
+    assert [found.stored.time_us for found in again.rows] == [START_US]
+
+
+async def test_scanner_that_dies_costs_no_match(database_url: str):
+    await store_many(database_url, NEAR_ROWS + 9000)
+    where = Condition("raw", Operator.ILIKE, ("%needle%",))
+
+    async with a_searcher(database_url) as searcher:
+        async with searcher.scanners.borrow() as scanner:
+            pass
+        scanner.kill()
+        page = await searcher.page(query(where))
+
+    assert len(page.rows) == 1
+
+
+async def test_deadline_cuts_the_search_and_the_next_page_goes_on(database_url: str):
+    await store_many(database_url, NEAR_ROWS + 20_000)
+    where = Condition("raw", Operator.ILIKE, ("%needle%",))
+    pages = 0
+    after: Position | None = None
+
+    async with a_searcher(database_url, deadline_s=0.2) as searcher:
+        while True:
+            page = await searcher.page(query(where), after)
+            pages += 1
+            if page.rows or page.incomplete is None:
+                break
+            assert page.incomplete == "time"
+            after = page.next
+
+    assert pages > 1
+    assert [found.stored.time_us for found in page.rows] == [START_US]
+
+
+async def test_slow_statement_is_a_cut_answer_not_an_error(database_url: str):
+    await store(database_url, [a_packet(START_US, sip())])
+    blocker = await asyncpg.connect(database_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("lock table messages_1_call in access exclusive mode")
+
+    async with a_searcher(database_url, statement_timeout_s=0.2) as searcher:
+        page = await searcher.page(query())
+
+    await transaction.rollback()
+    await blocker.close()
+    assert page == ([], "time", None)
+
+
+async def test_values_that_stand_in_two_key_rows_are_found_together(database_url: str):
+    users = [("A", "X"), ("C", "B"), ("A", "B")]
+    await store(
+        database_url,
+        [a_packet(START_US + i, sip(from_user=a, to_user=b)) for i, (a, b) in enumerate(users)],
+    )
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(query(And((equal("from_user", "A"), equal("to_user", "B")))))
+
+    assert [found.stored.time_us for found in page.rows] == [START_US + 2]
+
+
+async def test_fields_that_a_filter_has_set_decide(database_url: str):
+    await store(database_url, [a_packet(START_US + i, sip(call_id=f"c{i}")) for i in range(4)])
+    changes: list[Mapping[str, Any]] = [
+        {"method": "MAGIC", "source_port": 7},
+        {"call_id": "moved"},
+        {"from_user": None},
+    ]
+    for place, fields in enumerate(changes):
+        statement = "update messages_1_call set extra = $2 where time_us = $1"
+        await execute(database_url, statement, START_US + place, json.dumps({"fields": fields}))
+    key = "insert into keys_1_call (bucket, call, extra) select min(bucket), $1, $2 from keys_1_call"
+    await execute(database_url, key, call_hash("c1"), json.dumps({"call_id": ["moved"]}))
+
+    async with a_searcher(database_url) as searcher:
+
+        async def places(where: Expression) -> list[int]:
+            page = await searcher.page(query(where))
+            return sorted(found.stored.time_us - START_US for found in page.rows)
+
+        assert await places(equal("method", "MAGIC")) == [0]
+        assert await places(Not(equal("method", "INVITE"))) == [0]
+        assert await places(equal("source_port", 5060)) == [1, 2, 3]
+        assert await places(equal("call_id", "moved")) == [1]
+        assert await places(equal("call_id", "c1")) == []
+        assert await places(Condition("call_id", Operator.LIKE, ("mo%",))) == [1]
+        assert await places(Condition("from_user", Operator.NULL)) == [2]
+        assert await places(Or((equal("method", "MAGIC"), equal("call_id", "c3")))) == [0, 3]
+
+
+async def test_busy_telephone_is_walked_by_time(database_url: str):
+    await store_many(database_url, 21_000)
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(query(equal("call_id", "a"), limit=10))
+
+    times = [found.stored.time_us for found in page.rows]
+    assert times == [START_US + 1 + 21_000 - index for index in range(10)]
+    assert page.incomplete == "limit"
+
+
+async def test_pages_hold_each_message_once_though_many_share_a_moment(database_url: str):
+    await store(database_url, [a_packet(START_US, sip(call_id=f"c{i % 3}")) for i in range(25)])
+    ids: list[int] = []
+    after = None
+
+    async with a_searcher(database_url) as searcher:
+        while True:
+            page = await searcher.page(query(limit=7), after)
+            ids += [found.stored.id for found in page.rows]
+            if page.incomplete is None:
+                break
+            after = page.next
+
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) == 25
+
+
+@pytest.mark.parametrize("make", [lambda: query(limit=0), lambda: query(Or(()))])
+async def test_question_for_nothing_asks_nothing(database_url: str, make: Callable[[], Query]):
+    await store(database_url, [a_packet(START_US, sip())])
+
+    async with a_searcher(database_url) as searcher:
+        assert await searcher.page(make()) == ([], None, None)
