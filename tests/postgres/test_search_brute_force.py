@@ -57,7 +57,7 @@ def _packed(address: str) -> bytes:
 
 @pytest.fixture
 async def searched(database_url: str) -> AsyncIterator[tuple[Api, list[Sent]]]:
-    """Everything stored, the older half of the buckets by a worker that keyed less, and `to_user` otherwise."""
+    """Everything stored, the older half by a worker that keyed less, and `to_user` by another rule."""
     messages = make_messages(Random(SEED), MESSAGES)
     shuffled = Random(SEED).sample(messages, len(messages))
     middle_us = START_US + 2 * BUCKET_US
