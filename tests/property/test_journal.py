@@ -144,7 +144,8 @@ class Model:
             start = hit.offset + at % (hit.end - hit.offset)
             path = segment_path(self.directory, hit.segment)
             before = path.read_bytes()[start : start + length]
-            overwrite(path, start, bytes(byte ^ 0x55 for byte in before))
+            # Not its own inverse: what is damaged twice stays damaged.
+            overwrite(path, start, bytes((byte + 1) & 0xFF for byte in before))
             self.unread = [
                 s
                 for s in self.unread

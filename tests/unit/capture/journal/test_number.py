@@ -47,6 +47,13 @@ def test_record_that_is_damaged_keeps_its_number(journal: Path) -> None:
     assert last_in(journal) == 8
 
 
+def test_records_that_are_damaged_one_after_the_other_keep_their_numbers(journal: Path) -> None:
+    for index in (2, 3):
+        flip(segment_path(journal, 2), RECORDS_START + (index + 1) * ONE - 1)
+
+    assert last_in(journal) == 8
+
+
 def test_rubbish_behind_the_last_record_has_no_number(journal: Path) -> None:
     overwrite(segment_path(journal, 2), RECORDS_START + 4 * ONE, os.urandom(3 * ONE))
 

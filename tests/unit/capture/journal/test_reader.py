@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from capture.errors import JournalError
-from capture.journal.directory import WRITE_LOCK, lock
+from capture.journal.directory import WRITE_LOCK, InUse, lock
 from capture.journal.log import JournalWriter
 from capture.journal.reader import Chunk, Gap, JournalReader
 from capture.journal.record import OVERHEAD, Position
@@ -343,13 +343,36 @@ def test_wait_sees_a_record_in_the_next_segment(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_what_comes_in_between_a_look_and_the_closing_of_the_segment_is_read(tmp_path: Path) -> None:
+    writer = JournalWriter.open(tmp_path, a_journal(segment_bytes=65536))
+    writer.append(arrivals(1, SIZE))
+
+    class Overtaken(JournalReader):
+        """The writer fills the segment and goes on in the next just after the reader has found nothing more."""
+
+        def _following(self) -> InUse | None:
+            if writer.last_number == 1:
+                writer.append(arrivals(600, SIZE, first=2))
+            return super()._following()
+
+    reader = Overtaken.open(tmp_path)
+    seen: list[bytes] = []
+    while chunk := reader.read().records:
+        seen += [record.packet for record in chunk]
+
+    assert seen == packets(1, 601)
+    assert reader.position.segment == 2
+    reader.close()
+    writer.close()
+
+
 def test_reader_beside_a_writer_misses_nothing_and_reads_nothing_twice(tmp_path: Path) -> None:
     writer = JournalWriter.open(tmp_path, a_journal(segment_bytes=65536, sync_s=0.01))
     reader = JournalReader.open(tmp_path)
 
     def write() -> None:
-        for first in range(1, 6001, 20):
-            writer.append(arrivals(20, SIZE, first))
+        for first in range(1, 4001, 20):
+            writer.append(arrivals(20, 1000, first))
         writer.close()
 
     writing = threading.Thread(target=write)
@@ -363,7 +386,7 @@ def test_reader_beside_a_writer_misses_nothing_and_reads_nothing_twice(tmp_path:
         reader.wait(1)
     writing.join()
 
-    assert seen == packets(1, 6000)
+    assert seen == packets_of(arrivals(4000, 1000))
     assert segment_numbers(tmp_path) == [reader.position.segment]
     reader.close()
 
@@ -553,6 +576,15 @@ def test_drained_is_when_nobody_writes_and_all_is_read(tmp_path: Path) -> None:
     assert packets_in(reader.read()) == packets(3, 3)
     assert reader.drained
     reader.close()
+
+
+def test_journal_with_an_unread_segment_is_not_drained(reader: JournalReader) -> None:
+    reader.seek(Position(2, at(5), 11))
+
+    assert not reader.drained
+
+    reader.read()
+    assert reader.drained
 
 
 # Deleting

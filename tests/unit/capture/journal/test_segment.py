@@ -102,7 +102,7 @@ def test_next_whole_record_is_found_behind_rubbish(descriptor: int) -> None:
 
 def test_record_that_reaches_over_what_is_read_at_once_is_found(descriptor: int) -> None:
     mebibyte = 1 << 20
-    for offset in (RECORDS_START + mebibyte - 2, RECORDS_START + 2 * mebibyte - 700):
+    for offset in (RECORDS_START + mebibyte - 2, RECORDS_START + 2 * mebibyte - 300):
         end = write_records(descriptor, offset, 1, number=5, size=600)
 
         assert find_record(descriptor, HEADER.key, RECORDS_START) == Found(offset, 5)
