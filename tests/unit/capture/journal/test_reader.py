@@ -348,10 +348,10 @@ def test_what_comes_in_between_a_look_and_the_closing_of_the_segment_is_read(tmp
     writer.append(arrivals(1, SIZE))
 
     class Overtaken(JournalReader):
-        """The writer fills the segment and goes on in the next just after the reader has found nothing more."""
+        """The writer fills the segment and goes on in the next just after the reader found nothing more."""
 
         def _following(self) -> InUse | None:
-            if writer.last_number == 1:
+            if self.position.number == 2 and writer.last_number == 1:
                 writer.append(arrivals(600, SIZE, first=2))
             return super()._following()
 
