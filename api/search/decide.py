@@ -14,6 +14,7 @@ from capture.fields import StoredMessage, read_fields
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
 from capture.store.codec import PayloadCodec
+from capture.text import to_text
 
 ROW_FIELDS = frozenset(
     [
@@ -61,15 +62,21 @@ class Judge:
         self._matches = compile_match(where)
         self._custom_headers = custom_headers
         self._payloads = payloads
-        self._row_suffices = fields_of(where) <= ROW_FIELDS
+        asked = fields_of(where)
+        self._needs_raw = "raw" in asked
+        self._needs_row = bool(asked - {"raw"})
+        self._row_suffices = asked - {"raw"} <= ROW_FIELDS
         self._session_ids = {call_hash(value): value for value in _session_ids(where)}
 
     def matches(self, row: Candidate) -> bool:
         """Whether the message of a row matches."""
-        if self._row_suffices and not changed_fields(row):
-            bare = stored_message(self._class, row, b"")
-            return self._matches(read_fields(bare, ()))
-        return self.find(row) is not None
+        if not self._row_suffices or changed_fields(row):
+            return self.find(row) is not None
+        fields = read_fields(stored_message(self._class, row, b""), ()) if self._needs_row else {}
+        if self._needs_raw:
+            payload, _ = restore(self._payloads, row)
+            fields["raw"] = to_text(payload.rstrip(b"\0"))
+        return self._matches(fields)
 
     def find(self, row: Candidate) -> Found | None:
         """The message of a row with its fields, if it matches."""

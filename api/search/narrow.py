@@ -75,6 +75,8 @@ class Narrowing(NamedTuple):
     calls: tuple[Select[tuple[int]], ...]
     """Each gives calls, more than once perhaps, among which those of all matches are: the key atoms of the
     outermost AND, and an OR of key atoms as one."""
+    given: tuple[int, ...] | None = None
+    """Such calls where the question itself tells them."""
 
 
 class _Atom(NamedTuple):
@@ -87,6 +89,8 @@ class _Atom(NamedTuple):
     columns: ColumnElement[bool] | None = None
     """A necessary condition on columns that is not exact."""
     calls: tuple[Select[tuple[int]], ...] = ()
+    given: tuple[int, ...] | None = None
+    """The calls of all matches, where the question tells them."""
 
 
 _TRUE = _Atom()
@@ -104,6 +108,7 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
         rows=and_(in_time, columns, true() if atom.keys is None else atom.keys),
         columns=and_(in_time, columns),
         calls=atom.calls,
+        given=atom.given,
     )
 
 
@@ -172,6 +177,7 @@ class _Translation:
             columns=None if exact is not None else _some(and_, [self._necessary(atom) for atom in atoms]),
             keys=_some(and_, [atom.keys for atom in atoms]),
             calls=tuple(calls for atom in atoms for calls in atom.calls),
+            given=next((atom.given for atom in atoms if atom.given is not None), None),
         )
 
     def _any(self, atoms: Sequence[_Atom]) -> _Atom:
@@ -315,7 +321,9 @@ class _Translation:
     def _of_calls(self, calls: Sequence[int]) -> _Atom:
         listed = _numbers(calls)
         given = func.unnest(listed).table_valued(column("call", BigInteger)).render_derived()
-        return _Atom(keys=self._messages.c.call == any_(listed), calls=(select(given.c.call),))
+        return _Atom(
+            keys=self._messages.c.call == any_(listed), calls=(select(given.c.call),), given=tuple(calls)
+        )
 
     def _by_keys(self, condition: Condition, columns: Sequence[str], needed: Sequence[str]) -> _Atom:
         if not self._buckets.keyed.issuperset(needed):

@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import DatabaseError, DatabaseTimeout
 from api.search.decide import Found
+from api.search.narrow import Buckets
 from api.search.query import NOTHING, Position, Query
 from api.search.scanners import Scanners
 from api.search.snapshot import Snapshot, open_snapshot
 from api.search.walk import Payloads, Walk
 from api.settings import SearchSettings
+from capture.route import MessageClass
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,8 @@ class Searcher:
 
     async def newest(self, queries: Sequence[Query], limit: int) -> Page:
         """The newest matches of several classes."""
+        if not queries or limit <= 0:
+            return Page([], None, None)
         async with self.session() as session:
             await session.find(queries, limit)
         return session.page(limit)
@@ -108,18 +112,25 @@ class Session:
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self.walks: list[Walk] = []
+        self._buckets: dict[tuple[frozenset[MessageClass], int, int], dict[MessageClass, list[Buckets]]] = {}
         self.timed_out = False
 
-    async def find(self, queries: Sequence[Query], limit: int, after: Position | None = None) -> list[Walk]:
-        """Walk each query's class until one match more than `limit` is found."""
+    async def find(
+        self,
+        queries: Sequence[Query],
+        limit: int,
+        after: Position | None = None,
+        *,
+        first_group: int = 1,
+    ) -> list[Walk]:
+        """Walk each query's class until one match more than `limit` is found.
+
+        `first_group`: how many buckets to ask at once from the start, where few calls are expected to match.
+        """
         asked = [query for query in queries if query.where != NOTHING and query.from_us <= query.to_us]
         if not asked or limit <= 0:
             return []
-        buckets = await self.snapshot.buckets(
-            {query.message_class for query in asked},
-            min(query.from_us for query in asked),
-            max(query.to_us for query in asked),
-        )
+        buckets = await self._buckets_of(asked)
         walks = [
             Walk(
                 self.snapshot,
@@ -130,6 +141,7 @@ class Session:
                 custom_headers=self._searcher.custom_headers,
                 after=after,
                 node=self._searcher.node,
+                first_group=first_group,
             )
             for query in asked
         ]
@@ -137,6 +149,16 @@ class Session:
         for walk in walks:
             await walk.run(limit + 1)
         return walks
+
+    async def _buckets_of(self, queries: Sequence[Query]) -> dict[MessageClass, list[Buckets]]:
+        place = (
+            frozenset(query.message_class for query in queries),
+            min(query.from_us for query in queries),
+            max(query.to_us for query in queries),
+        )
+        if place not in self._buckets:
+            self._buckets[place] = await self.snapshot.buckets(*place)
+        return self._buckets[place]
 
     def page(self, limit: int) -> Page:
         """The newest of what all walks have found, each message once."""

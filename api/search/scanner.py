@@ -8,6 +8,7 @@ match. It ends with its input, and so with its parent.
 import signal
 import struct
 import sys
+from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
@@ -42,7 +43,8 @@ _decoder = msgspec.msgpack.Decoder(Task | Rows)
 def main() -> None:
     # Ctrl-C goes to the whole foreground group; the parent then closes our input in its own time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    with suppress(BrokenPipeError):
+        _serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _serve(source: BinaryIO, sink: BinaryIO) -> None:

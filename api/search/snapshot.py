@@ -1,6 +1,6 @@
 """One REPEATABLE READ, read-only transaction, and what a search asks in it: partitions, keys, candidates."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class Snapshot:
     async def buckets(
         self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
     ) -> dict[MessageClass, list[Buckets]]:
-        """For each class the partitions that hold times of the window: newest first, in doubling groups."""
+        """For each class the partitions that hold times of the window, newest first, one by one."""
         classes = list(message_classes)
         parents = [table[c].name for c in classes for table in (MESSAGES, KEYS)]
         catalog = await self._connection.execute(_CATALOG, {"parents": parents})
@@ -79,7 +79,10 @@ class Snapshot:
             if leaf.lower_us <= to_us and leaf.upper_us > from_us
         ]
         keyed = await self._keyed(leaves) if leaves else {}
-        return {c: _grouped([leaf for leaf in leaves if leaf.message_class is c], keyed) for c in classes}
+        newest_first = sorted(leaves, key=lambda leaf: leaf.lower_us, reverse=True)
+        return {
+            c: [_bucket(leaf, keyed) for leaf in newest_first if leaf.message_class is c] for c in classes
+        }
 
     async def _keyed(self, leaves: Sequence[Leaf]) -> dict[int, frozenset[str]]:
         """By leaf number: what all versions that have written there key by today's rule."""
@@ -96,6 +99,8 @@ class Snapshot:
 
     async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
         """The calls among which all matches are, or None when they are many or not known."""
+        if narrowing.given is not None and len(narrowing.given) <= MAX_CALLS:
+            return list(narrowing.given)
         for calls in narrowing.calls:
             found = await self._connection.execute(_probe(calls))
             listed = [row.call for row in found]
@@ -103,10 +108,20 @@ class Snapshot:
                 return list(distinct)
         return None
 
+    async def by_calls(
+        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int], most: int
+    ) -> list[Candidate] | None:
+        """All rows of these calls, newest first, or None when they are more than `most`."""
+        messages = MESSAGES[message_class]
+        of_calls = messages.c.call == any_(_numbers(calls))
+        statement = select(*candidate_columns(messages)).where(of_calls, narrowing.columns).limit(most + 1)
+        rows = await self._candidates(statement)
+        return None if len(rows) > most else rows
+
     async def heads(
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int]
     ) -> list[Head] | None:
-        """The candidates of these calls, newest first, or None when they are too many.
+        """Where the rows of these calls are, newest first, or None when they are too many.
 
         Sorted here: an ORDER BY with LIMIT would tempt the planner onto the time index.
         """
@@ -125,7 +140,6 @@ class Snapshot:
         messages = MESSAGES[message_class]
         times = [head.time_us for head in heads]
         return await self._candidates(
-            message_class,
             select(*candidate_columns(messages)).where(
                 messages.c.call == any_(_numbers({head.call for head in heads})),
                 messages.c.id == any_(_numbers(head.id for head in heads)),
@@ -137,9 +151,9 @@ class Snapshot:
         self, message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int
     ) -> list[Candidate]:
         """The newest rows before a position, newest first."""
-        return await self._candidates(message_class, by_time(message_class, narrowing, before, rows))
+        return await self._candidates(by_time(message_class, narrowing, before, rows))
 
-    async def _candidates(self, message_class: MessageClass, statement: Select[Any]) -> list[Candidate]:
+    async def _candidates(self, statement: Select[Any]) -> list[Candidate]:
         found = await self._connection.execute(statement)
         return sorted((Candidate(*row) for row in found), key=lambda row: (row.time_us, row.id), reverse=True)
 
@@ -184,32 +198,22 @@ def _probe(calls: Select[tuple[int]]) -> Select[tuple[int]]:
     return calls.limit(MAX_CALL_KEYS)
 
 
-def _grouped(leaves: Sequence[Leaf], keyed: Mapping[int, frozenset[str]]) -> list[Buckets]:
-    """Runs of leaves in which the same is keyed, of 1, 2, 4 … leaves."""
-    newest_first = sorted(leaves, key=lambda leaf: leaf.lower_us, reverse=True)
-    groups: list[Buckets] = []
-    size = 1
-    run: list[Leaf] = []
-    for leaf in newest_first:
-        # A leaf that no version is noted for keys nothing that can be relied on.
-        same = keyed.get(leaf.number, frozenset())
-        if run and (len(run) == size or keyed.get(run[0].number, frozenset()) != same):
-            groups.append(_group(run, keyed))
-            size = min(size * 2, MAX_GROUP)
-            run = []
-        run.append(leaf)
-    if run:
-        groups.append(_group(run, keyed))
-    return groups
+def _bucket(leaf: Leaf, keyed: Mapping[int, frozenset[str]]) -> Buckets:
+    # A leaf that no version is noted for keys nothing that can be relied on.
+    return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed.get(leaf.number, frozenset()))
 
 
-def _group(run: Sequence[Leaf], keyed: Mapping[int, frozenset[str]]) -> Buckets:
-    return Buckets(
-        lowers=tuple(leaf.lower_us for leaf in run),
-        lower_us=run[-1].lower_us,
-        upper_us=run[0].upper_us,
-        keyed=keyed.get(run[0].number, frozenset()),
-    )
+def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
+    """Neighbours in which the same is keyed, as one: `first` of them, then twice as many, then four times."""
+    most, start = min(first, MAX_GROUP), 0
+    while start < len(buckets):
+        end = start + 1
+        while end < len(buckets) and end - start < most and buckets[end].keyed == buckets[start].keyed:
+            end += 1
+        run = buckets[start:end]
+        lowers = tuple(bucket.lower_us for bucket in run)
+        yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed)
+        start, most = end, min(most * 2, MAX_GROUP)
 
 
 def _number(value: int) -> ColumnElement[int]:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from api.search.decide import Found
 from api.search.query import Condition, Expression, Operator, Or, Query
 from api.search.run import Page, Searcher
+from api.search.snapshot import MAX_GROUP
 from capture.route import MessageClass
 
 B2B_END = "_b2b-1"
@@ -40,7 +41,7 @@ async def find_transaction(
             others = Or(
                 (_by_session(legs - wanted), Condition("correlation_id", Operator.EQUAL, _values(legs)))
             )
-            await session.find(_queries(others, from_us, to_us, limit), limit)
+            await session.find(_queries(others, from_us, to_us, limit), limit, first_group=MAX_GROUP)
     page = session.page(limit)
     return page._replace(rows=[found for found in page.rows if not _is_within(found, networks)])
 

@@ -13,10 +13,10 @@ from time import perf_counter
 from api.search.candidate import Candidate
 from api.search.decide import Found, Judge
 from api.search.narrow import Buckets, Narrowing, narrow
-from api.search.query import Position, Query
+from api.search.query import And, Condition, Expression, Operator, Position, Query
 from api.search.scanner import Task
 from api.search.scanners import ScannerGone, Scanners
-from api.search.snapshot import Head, Snapshot
+from api.search.snapshot import MAX_GROUP, Head, Snapshot, grouped
 from capture.store.codec import PayloadCodec
 
 SLICE_S = 0.003
@@ -63,6 +63,7 @@ class Walk:
         custom_headers: Sequence[str] = (),
         after: Position | None = None,
         node: str = "",
+        first_group: int = 1,
     ) -> None:
         self._snapshot = snapshot
         self._query = query
@@ -70,6 +71,8 @@ class Walk:
         self._payloads = payloads
         self._scanners = scanners
         self._node = node
+        # What names its calls asks for few rows, wherever they are.
+        self._first_group = MAX_GROUP if _names_calls(query.where) else first_group
         self._task = Task(query.message_class, query.where, tuple(custom_headers))
         self._judge = Judge(query.message_class, query.where, custom_headers, payloads.codec)
         self._rows = FIRST_ROWS
@@ -144,34 +147,45 @@ class Walk:
 
     async def _slices(self) -> AsyncGenerator[list[Candidate], None]:
         """Candidates, newest first."""
-        for group in self._buckets:
+        for group in grouped(self._buckets, self._first_group):
             if self.reached is not None and group.lower_us > self.reached.time_us:
                 continue
             narrowing = narrow(self._query, group)
-            heads = await self._heads(narrowing)
-            parts = self._by_time(narrowing) if heads is None else self._by_heads(heads)
+            calls = await self._snapshot.few_calls(narrowing)
+            parts = self._by_time(narrowing) if calls is None else self._by_calls(narrowing, calls)
             async with aclosing(parts):
                 async for rows in parts:
                     self._resize(rows)
                     yield rows
 
-    async def _heads(self, narrowing: Narrowing) -> list[Head] | None:
-        """All candidates when they belong to few calls and are not too many, else None."""
-        calls = await self._snapshot.few_calls(narrowing)
-        if calls is None:
-            return None
+    async def _by_calls(
+        self, narrowing: Narrowing, calls: Sequence[int]
+    ) -> AsyncGenerator[list[Candidate], None]:
+        """The rows of these calls: all at once when they are few, by time when they are too many."""
         if not calls:
-            return []
-        heads = await self._snapshot.heads(self._query.message_class, narrowing, calls)
-        if heads is None or self.reached is None:
-            return heads
-        return [head for head in heads if (head.time_us, head.id) < (self.reached.time_us, self.reached.id)]
+            return
+        message_class = self._query.message_class
+        rows = await self._snapshot.by_calls(message_class, narrowing, calls, FIRST_ROWS)
+        if rows is not None:
+            rest = [row for row in rows if self._is_ahead(row.time_us, row.id)]
+            if rest:
+                yield rest
+            return
+        heads = await self._snapshot.heads(message_class, narrowing, calls)
+        parts = self._by_time(narrowing) if heads is None else self._by_heads(heads)
+        async with aclosing(parts):
+            async for rows in parts:
+                yield rows
+
+    def _is_ahead(self, time_us: int, number: int) -> bool:
+        return self.reached is None or (time_us, number) < (self.reached.time_us, self.reached.id)
 
     async def _by_heads(self, heads: Sequence[Head]) -> AsyncGenerator[list[Candidate], None]:
+        rest = [head for head in heads if self._is_ahead(head.time_us, head.id)]
         start = 0
-        while start < len(heads):
+        while start < len(rest):
             end = start + self._rows
-            yield await self._snapshot.by_heads(self._query.message_class, heads[start:end])
+            yield await self._snapshot.by_heads(self._query.message_class, rest[start:end])
             start = end
 
     async def _by_time(self, narrowing: Narrowing) -> AsyncGenerator[list[Candidate], None]:
@@ -189,3 +203,13 @@ class Walk:
         """The next slice is larger, as far as its payloads are likely to fit."""
         mean_bytes = sum(len(row.raw) for row in rows) // len(rows) + 1
         self._rows = max(1, min(2 * self._rows, MOST_ROWS, SLICE_BYTES // mean_bytes))
+
+
+def _names_calls(expression: Expression) -> bool:
+    match expression:
+        case Condition(field="sid" | "call_id", operator=Operator.EQUAL):
+            return True
+        case And(parts=parts):
+            return any(map(_names_calls, parts))
+        case _:
+            return False

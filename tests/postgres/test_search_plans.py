@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import connect
 from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
-from api.search.snapshot import by_time, open_snapshot
+from api.search.snapshot import by_time, grouped, open_snapshot
 from capture.hep.packet import Packet
 from capture.route import MessageClass
 from capture.settings import StorageSettings
@@ -84,10 +84,8 @@ async def _plan(engine: AsyncEngine, statement: Select[Any]) -> dict[str, list[d
 
 async def _narrowed(engine: AsyncEngine, query: Query) -> list[tuple[Any, Any]]:
     async with open_snapshot(engine, (), 30) as snapshot:
-        groups = (await snapshot.buckets([query.message_class], query.from_us, query.to_us))[
-            query.message_class
-        ]
-    return [(group, narrow(query, group)) for group in groups]
+        found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
+    return [(group, narrow(query, group)) for group in grouped(found[query.message_class])]
 
 
 async def test_only_the_windows_partitions_are_touched(engine: AsyncEngine):

@@ -1,6 +1,8 @@
 """How a search walks: long scans, deadlines, rows that a filter has changed, values in several key rows."""
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -94,6 +96,14 @@ async def test_scanner_that_dies_costs_no_match(database_url: str):
         page = await searcher.page(query(where))
 
     assert len(page.rows) == 1
+
+
+def test_scanner_ends_with_its_input():
+    ended = subprocess.run(
+        [sys.executable, "-m", "api.search.scanner"], input=b"\0\0", timeout=30, check=False
+    )
+
+    assert ended.returncode == 0
 
 
 async def test_deadline_cuts_the_search_and_the_next_page_goes_on(database_url: str):
