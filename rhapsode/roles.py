@@ -1,20 +1,41 @@
 """The roles as functions: what each process of Rhapsode does, whether alone or as a child of the supervisor.
 
-Imports are inside the functions, because each process needs only its own: intake is back within a third of a second.
+Imports are inside the functions, because each process needs only its own: intake is back within a third of a
+second.
 """
 
 import asyncio
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 
 from capture.intake.sockets import Sockets
+from capture.journal.directory import ID_NAME
+from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings
 
 
 def journal_directories(settings: Settings) -> list[Path]:
     """The journals that intake writes, one a worker."""
     return [settings.data_dir / "journal" / f"{number:04}" for number in range(settings.workers)]
+
+
+def existing_journals(settings: Settings) -> list[Path]:
+    """Every journal on disk, by name. The directory of packets set aside beside them is none."""
+    return sorted(file.parent for file in (settings.data_dir / "journal").glob(f"*/{ID_NAME}"))
+
+
+def refuse_scripts(settings: Settings) -> None:
+    """SettingsError for filter scripts, which this version cannot run: nothing is stored unfiltered unseen."""
+    if settings.lua_dir is None:
+        return
+    if not settings.lua_dir.is_dir():
+        raise SettingsError(f"lua_dir {settings.lua_dir} is no directory")
+    scripts = sorted(path.name for path in settings.lua_dir.glob("*.lua"))
+    if scripts:
+        raise SettingsError(
+            f"{settings.lua_dir} holds scripts ({', '.join(scripts[:3])}), which this version cannot run: "
+            "it would store what they are meant to keep out. Take --lua-dir away to go on without them"
+        )
 
 
 def run_intake(settings: Settings, sockets: Sockets) -> None:
@@ -83,18 +104,18 @@ def migrate(database_url: str) -> None:
 
 
 async def _check(database_url: str) -> None:
-    from capture.store.connection import connect
+    from capture.store.connection import Connection
     from capture.store.schema import check_schema
 
-    connection = await connect(database_url)
+    connection = await Connection.open(database_url)
     try:
         await check_schema(connection)
     finally:
         await connection.close()
 
 
-def password_set(database_url: str, user: str, password: str) -> None:
-    """Give the user a new password, making an admin of that name if there is none."""
+def set_user_password(database_url: str, user: str, password: str) -> None:
+    """Give the user a new password; AccountError in words when there is no such user."""
     from api.auth.accounts import set_password
 
     set_password(database_url, user, password)

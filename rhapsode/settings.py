@@ -165,7 +165,7 @@ def variable_of(name: str) -> str:
 
 
 def refuse_unknown_variables(environment: Iterable[str]) -> None:
-    """SettingsError for a `RHAPSODE_…` variable that is no setting: pydantic would pass over it in silence."""
+    """SettingsError for a `RHAPSODE_…` variable that is no setting: pydantic would pass over it."""
     known = {variable_of(name) for name, _ in setting_names()} | set(NOT_SETTINGS)
     for variable in environment:
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:

@@ -156,6 +156,11 @@ class EmbeddedPostgres:
         # Line 1 is the pid, line 8 the state: miscadmin.h, "pid file".
         return len(lines) >= 8 and lines[0] == str(self._running().pid) and lines[7].strip() == "ready"
 
+    def ended(self, status: int) -> None:
+        """Take note that whoever reaps children has reaped the postmaster."""
+        self._running().returncode = status
+        self._release()
+
     def stop(self, fast_s: float = FAST_STOP_S) -> None:
         """Fast shutdown; an immediate one after `fast_s` (the WAL is bounded, so recovery stays short)."""
         if self._process is None:

@@ -1,0 +1,61 @@
+"""The command `rhapsode`: its subcommands, and how an error ends it (one line, no traceback)."""
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from api.errors import ApiError
+from capture.errors import CaptureError
+from rhapsode.commands import accounts, alone, aside, sending, up
+from rhapsode.errors import RhapsodeError
+
+app = typer.Typer(
+    name="rhapsode",
+    help="Homer-compatible capture and search for VoIP: HEP in, PostgreSQL, Homer v3 API out.",
+    epilog="Example: rhapsode up --data-dir ./data",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+journal = typer.Typer(help="Look into the journal of received packets.", no_args_is_help=True)
+aside_packets = typer.Typer(
+    help="Packets that failed and were set aside.", epilog=aside.LIST_EXAMPLE, no_args_is_help=True
+)
+app.add_typer(journal, name="journal", epilog=aside.LIST_EXAMPLE)
+journal.add_typer(aside_packets, name="aside")
+
+app.command("up", epilog=up.EXAMPLE)(up.up)
+app.command("intake", epilog=alone.INTAKE_EXAMPLE)(alone.intake)
+app.command("worker", epilog=alone.WORKER_EXAMPLE)(alone.worker)
+app.command("api", epilog=alone.API_EXAMPLE)(alone.api)
+app.command("migrate", epilog=alone.MIGRATE_EXAMPLE)(alone.migrate)
+app.command("passwd", epilog=accounts.EXAMPLE)(accounts.passwd)
+app.command("send", epilog=sending.EXAMPLE)(sending.send_file)
+aside_packets.command("list", epilog=aside.LIST_EXAMPLE)(aside.list_packets)
+aside_packets.command("show", epilog=aside.SHOW_EXAMPLE)(aside.show_packet)
+aside_packets.command("replay", epilog=aside.REPLAY_EXAMPLE)(aside.replay_packets)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rhapsode {importlib.metadata.version('rhapsode')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Homer-compatible capture and search for VoIP: HEP in, PostgreSQL, Homer v3 API out."""
+
+
+def main() -> int:
+    """Run the command; the exit status."""
+    try:
+        app(prog_name="rhapsode")
+    except (RhapsodeError, CaptureError, ApiError) as error:
+        typer.echo(f"rhapsode: {error}", err=True)
+        return 1
+    return 0
