@@ -219,11 +219,15 @@ class Segments:
 
     def own_before(self, number: int) -> list[int]:
         """This journal's older segments, used or not; not those that are another's or cannot be read."""
-        older = (n for n in self.numbers() if n < number)
-        return [n for n in older if self._is_own(open_header(segment_path(self._directory, n)), n)]
+        return [n for n in self.numbers() if n < number and self._is_own(n)]
 
-    def _is_own(self, header: Header | None, number: int) -> bool:
-        return header is not None and header.journal == self._journal and header.number == number
+    def _is_own(self, number: int) -> bool:
+        path = segment_path(self._directory, number)
+        header = open_header(path)
+        if header is None:
+            # A writer was killed while it made this one.
+            return path.exists() and path.stat().st_size < PAGE
+        return header.journal == self._journal and header.number == number
 
     def _ignore(self, number: int, why: str) -> None:
         self._ignored.add(number)

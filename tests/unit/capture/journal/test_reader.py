@@ -620,13 +620,14 @@ def test_unused_segments_of_killed_writers_are_deleted_with_the_others(tmp_path:
     writer = JournalWriter.open(tmp_path / "killed", a_journal())
     image = crash_image(tmp_path / "killed", tmp_path / "image")
     writer.close()
+    segment_path(image, 7).touch()
     write_run(image, 2)
     reader = JournalReader.open(image)
     reader.read()
 
     deleted = reader.delete_before(reader.position)
 
-    assert deleted >= 1
+    assert deleted >= 2
     assert segment_numbers(image) == [reader.position.segment]
     reader.close()
 
