@@ -25,7 +25,6 @@ from sqlalchemy import (
     Table,
     and_,
     any_,
-    bindparam,
     cast,
     column,
     false,
@@ -39,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.sql.elements import True_
 
+from api.search.binds import bind_number, bind_numbers, bind_texts, like
 from api.search.query import And, Condition, Expression, Not, Operator, Or, Query
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
@@ -46,10 +46,6 @@ from capture.store.tables import KEYS, MESSAGES
 
 MAX_KEY_ATOMS = 40
 """Further ones are TRUE: each is planned anew for each statement."""
-MAX_SINGLE_PATTERNS = 16
-"""So many patterns of a list can each use the index; with more the planning costs what they save."""
-
-_LARGEST = 2**63 - 1
 
 
 class Buckets(NamedTuple):
@@ -102,7 +98,7 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
     atom = translation.atom(query.where)
     messages = MESSAGES[query.message_class]
     lower, upper = max(query.from_us, buckets.lower_us), min(query.to_us, buckets.upper_us - 1)
-    in_time = messages.c.time_us.between(_number(lower), _number(upper))
+    in_time = messages.c.time_us.between(bind_number(lower), bind_number(upper))
     columns = translation.columns(atom)
     return Narrowing(
         rows=and_(in_time, columns, true() if atom.keys is None else atom.keys),
@@ -245,9 +241,9 @@ class _Translation:
         value = read(self._messages) if read else self._messages.c[condition.field]
         numbers = [number for number in values if isinstance(number, int)]
         if condition.operator is Operator.EQUAL:
-            return _Atom(exact=value == any_(_numbers(numbers)))
+            return _Atom(exact=value == any_(bind_numbers(numbers)))
         compare = _COMPARE[condition.operator]
-        return _Atom(exact=or_(false(), *(compare(value, _number(number)) for number in numbers)))
+        return _Atom(exact=or_(false(), *(compare(value, bind_number(number)) for number in numbers)))
 
     def _method(self, condition: Condition) -> _Atom:
         texts = _texts(condition.values)
@@ -255,8 +251,10 @@ class _Translation:
         if len(texts) < len(condition.values):
             return _TRUE
         if condition.operator is Operator.LIKE:
-            return _Atom(exact=_like(method, texts))
-        return _Atom(exact=method == any_(_array(texts))) if condition.operator is Operator.EQUAL else _TRUE
+            return _Atom(exact=like(method, texts))
+        return (
+            _Atom(exact=method == any_(bind_texts(texts))) if condition.operator is Operator.EQUAL else _TRUE
+        )
 
     def _node(self, condition: Condition) -> _Atom:
         """The node name or, where there is none, the capture id."""
@@ -277,14 +275,14 @@ class _Translation:
             # The text forms of IPv4 agree everywhere, those of IPv6 do not.
             likely = or_(
                 func.family(messages) == 6,
-                _like(func.host(messages), texts),
+                like(func.host(messages), texts),
                 self._messages.c.extra.has_key("fields"),
             )
             return _Atom(columns=likely)
         if condition.operator is not Operator.EQUAL or len(texts) < len(condition.values):
             return _TRUE
         addresses = [text for text in texts if _is_address(text)]
-        listed = any_(cast(_array(addresses), ARRAY(INET)))
+        listed = any_(cast(bind_texts(addresses), ARRAY(INET)))
         calls: tuple[Select[tuple[int]], ...] = ()
         if "address" in self._buckets.keyed:
             # An address stands in either column of the keys, whichever end it was.
@@ -308,7 +306,7 @@ class _Translation:
         if condition.operator is Operator.LIKE:
             if "sid" not in self._buckets.keyed:
                 return _TRUE
-            return self._key_atom(or_(_like(self._key_table.c.sid, _texts(condition.values)), elsewhere))
+            return self._key_atom(or_(like(self._key_table.c.sid, _texts(condition.values)), elsewhere))
         set_by_filter = self._key_atom(elsewhere)
         if not set_by_filter.calls:
             return _TRUE
@@ -319,7 +317,7 @@ class _Translation:
     # Atoms
 
     def _of_calls(self, calls: Sequence[int]) -> _Atom:
-        listed = _numbers(calls)
+        listed = bind_numbers(calls)
         given = func.unnest(listed).table_valued(column("call", BigInteger)).render_derived()
         return _Atom(
             keys=self._messages.c.call == any_(listed), calls=(select(given.c.call),), given=tuple(calls)
@@ -339,7 +337,9 @@ class _Translation:
             return _TRUE
         keys = self._key_table.c
         lowers = self._buckets.lowers
-        in_buckets = keys.bucket == (_number(lowers[0]) if len(lowers) == 1 else any_(_numbers(lowers)))
+        in_buckets = keys.bucket == (
+            bind_number(lowers[0]) if len(lowers) == 1 else any_(bind_numbers(lowers))
+        )
         calls: Select[tuple[int]] = select(keys.call).where(in_buckets, or_(condition, keys.cut))
         return _Atom(keys=self._messages.c.call.in_(calls), calls=(calls,))
 
@@ -349,7 +349,7 @@ class _Translation:
         if condition.operator is Operator.EQUAL:
             return or_(false(), *(extra.contains(literal({name: [text]}, JSONB)) for text in texts))
         shown = func.jsonb_array_elements_text(extra[name]).column_valued("shown")
-        return and_(extra.has_key(name), select(1).where(_like(shown, texts)).exists())
+        return and_(extra.has_key(name), select(1).where(like(shown, texts)).exists())
 
 
 def _union(selects: Sequence[Select[tuple[int]]]) -> Select[tuple[int]]:
@@ -389,30 +389,7 @@ def _texts(values: Sequence[int | str]) -> list[str]:
 
 
 def _test(value: ColumnElement[Any], operator: Operator, texts: Sequence[str]) -> ColumnElement[bool]:
-    return _like(value, texts) if operator is Operator.LIKE else value == any_(_array(texts))
-
-
-def _like(value: ColumnElement[Any], patterns: Sequence[str]) -> ColumnElement[bool]:
-    # PostgreSQL's escape character is one of ours like any other.
-    escaped = [pattern.replace("\\", "\\\\") for pattern in patterns]
-    if len(escaped) > MAX_SINGLE_PATTERNS:
-        return value.op("LIKE", is_comparison=True)(any_(_array(escaped)))
-    return or_(false(), *(value.like(literal(pattern, String)) for pattern in escaped))
-
-
-def _number(value: int) -> ColumnElement[int]:
-    return literal(max(-_LARGEST, min(value, _LARGEST)), BigInteger)
-
-
-def _numbers(values: Sequence[int]) -> ColumnElement[Any]:
-    """An array; what is no bigint equals no column."""
-    return bindparam(
-        None, [value for value in values if abs(value) <= _LARGEST + 1], ARRAY(BigInteger), unique=True
-    )
-
-
-def _array(texts: Sequence[str]) -> ColumnElement[Any]:
-    return bindparam(None, list(texts), ARRAY(String), unique=True)
+    return like(value, texts) if operator is Operator.LIKE else value == any_(bind_texts(texts))
 
 
 def _is_address(text: str) -> bool:
@@ -427,9 +404,9 @@ def _is_address(text: str) -> bool:
 _TIMES: dict[str, Callable[[Table], ColumnElement[Any]]] = {
     "time_us": lambda messages: messages.c.time_us,
     # Stored times lie after 1970, so that PostgreSQL's division cuts as Python's does.
-    "time_seconds": lambda messages: messages.c.time_us // _number(1_000_000),
-    "time_useconds": lambda messages: messages.c.time_us % _number(1_000_000),
-    "create_date": lambda messages: messages.c.time_us // _number(1000),
+    "time_seconds": lambda messages: messages.c.time_us // bind_number(1_000_000),
+    "time_useconds": lambda messages: messages.c.time_us % bind_number(1_000_000),
+    "create_date": lambda messages: messages.c.time_us // bind_number(1000),
 }
 _COMPARE: dict[Operator, Callable[[ColumnElement[Any], ColumnElement[int]], ColumnElement[bool]]] = {
     Operator.LESS: lambda value, bound: value < bound,

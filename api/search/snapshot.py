@@ -5,13 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     Select,
     Text,
     any_,
     bindparam,
-    literal,
     select,
     text,
     tuple_,
@@ -19,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.search.binds import bind_number, bind_numbers
 from api.search.candidate import Candidate, candidate_columns
 from api.search.narrow import Buckets, Narrowing
 from api.search.query import Position
@@ -89,7 +87,7 @@ class Snapshot:
         noted = await self._connection.execute(
             select(leaf_keying.c.leaf, keying.c.rules)
             .join_from(leaf_keying, keying)
-            .where(leaf_keying.c.leaf == any_(_numbers([leaf.number for leaf in leaves])))
+            .where(leaf_keying.c.leaf == any_(bind_numbers([leaf.number for leaf in leaves])))
         )
         keyed: dict[int, frozenset[str]] = {}
         for number, rules in noted:
@@ -113,7 +111,7 @@ class Snapshot:
     ) -> list[Candidate] | None:
         """All rows of these calls, newest first, or None when they are more than `most`."""
         messages = MESSAGES[message_class]
-        of_calls = messages.c.call == any_(_numbers(calls))
+        of_calls = messages.c.call == any_(bind_numbers(calls))
         statement = select(*candidate_columns(messages)).where(of_calls, narrowing.columns).limit(most + 1)
         rows = await self._candidates(statement)
         return None if len(rows) > most else rows
@@ -126,7 +124,7 @@ class Snapshot:
         Sorted here: an ORDER BY with LIMIT would tempt the planner onto the time index.
         """
         columns = MESSAGES[message_class].c
-        of_calls = columns.call == any_(_numbers(calls))
+        of_calls = columns.call == any_(bind_numbers(calls))
         found = await self._connection.execute(
             select(columns.time_us, columns.id, columns.call)
             .where(of_calls, narrowing.columns)
@@ -141,9 +139,9 @@ class Snapshot:
         times = [head.time_us for head in heads]
         return await self._candidates(
             select(*candidate_columns(messages)).where(
-                messages.c.call == any_(_numbers({head.call for head in heads})),
-                messages.c.id == any_(_numbers(head.id for head in heads)),
-                messages.c.time_us.between(_number(min(times)), _number(max(times))),
+                messages.c.call == any_(bind_numbers({head.call for head in heads})),
+                messages.c.id == any_(bind_numbers(head.id for head in heads)),
+                messages.c.time_us.between(bind_number(min(times)), bind_number(max(times))),
             ),
         )
 
@@ -161,7 +159,7 @@ class Snapshot:
         """Payload dictionaries by id."""
         found = await self._connection.execute(
             select(payload_dictionary.c.id, payload_dictionary.c.content).where(
-                payload_dictionary.c.id == any_(_numbers(numbers))
+                payload_dictionary.c.id == any_(bind_numbers(numbers))
             )
         )
         return {row.id: row.content for row in found}
@@ -188,7 +186,7 @@ def by_time(
     place = messages.c.time_us, messages.c.id
     statement = select(*candidate_columns(messages)).where(narrowing.rows)
     if before is not None:
-        at_us, at_id = _number(before.time_us), _number(before.id)
+        at_us, at_id = bind_number(before.time_us), bind_number(before.id)
         # The first condition prunes partitions, which a comparison of rows does not.
         statement = statement.where(messages.c.time_us <= at_us, tuple_(*place) < tuple_(at_us, at_id))
     return statement.order_by(*(column.desc() for column in place)).limit(rows)
@@ -214,11 +212,3 @@ def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
         lowers = tuple(bucket.lower_us for bucket in run)
         yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed)
         start, most = end, min(most * 2, MAX_GROUP)
-
-
-def _number(value: int) -> ColumnElement[int]:
-    return literal(value, BigInteger)
-
-
-def _numbers(values: Iterable[int]) -> ColumnElement[Any]:
-    return bindparam(None, list(values), ARRAY(BigInteger), unique=True)
