@@ -1,0 +1,145 @@
+"""What has been appended, known without asking the code under test: every segment is kept by a hard link
+and read here.
+
+A worker deletes the segments it has stored; their links stay. The format is read from its description, with
+no code of `capture`. Comparisons are by content, as multisets: nothing missing, nothing foreign, nothing
+twice.
+"""
+
+import contextlib
+import os
+import struct
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import xxhash
+
+RECORDS_START = 8192
+_SEGMENT = struct.Struct("<8sIQ16sQq")
+_RECORD = struct.Struct("<IIQqHB16s")
+_CHECKSUM_BYTES = 8
+
+LOOK_EVERY_S = 0.02
+"""A segment lives longer: the newest is never deleted, and each is made ahead of need."""
+
+
+class Appended(NamedTuple):
+    """One record of a kept segment."""
+
+    journal: bytes
+    """The journal's id, 16 bytes."""
+    number: int
+    carrier: int
+    packet: bytes
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two collections of packets differ."""
+
+    missing: Counter[bytes]
+    """Appended more often than stored."""
+    surplus: Counter[bytes]
+    """Stored more often than appended."""
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.surplus)
+
+    def __str__(self) -> str:
+        def some(which: Counter[bytes]) -> str:
+            return f"{which.total()} (first: {next(iter(which), b'')[:300]!r})"
+
+        return f"missing {some(self.missing)}, surplus {some(self.surplus)}"
+
+
+def compare(appended: Counter[bytes], stored: Counter[bytes]) -> Difference:
+    """Empty (false) when both hold the same, equally often."""
+    return Difference(appended - stored, stored - appended)
+
+
+class SegmentKeeper:
+    """Links every segment under `journals` (the folder of `0000`, `0001`, …) into `kept`, on the same
+    disk."""
+
+    def __init__(self, journals: Path, kept: Path) -> None:
+        self._journals = journals
+        self._kept = kept
+        self._seen: set[int] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="segment keeper", daemon=True)
+
+    def __enter__(self) -> "SegmentKeeper":
+        self._kept.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self.look()
+
+    def look(self) -> None:
+        """Link what is new.
+
+        A file that has just gone away was a spare never used, or its loss shows as a gap in the numbers.
+        """
+        for journal in filter(Path.is_dir, self._journals.iterdir()):
+            with os.scandir(journal) as entries:
+                for entry in entries:
+                    # By inode: a journal that is made anew uses the same names again. A link keeps it.
+                    if entry.name.endswith(".segment") and entry.inode() not in self._seen:
+                        self._keep(Path(entry.path), entry.inode())
+
+    def appended(self) -> list[Appended]:
+        """All whole records of all kept segments, by journal and number.
+
+        AssertionError if a number is not there.
+        """
+        self.look()
+        records: list[Appended] = []
+        for path in self._kept.iterdir():
+            records += read_segment(path)
+        records.sort(key=lambda record: (record.journal, record.number))
+        for before, after in pairwise(records):
+            assert before.journal != after.journal or before.number + 1 == after.number, (
+                "a segment was missed"
+            )
+        return records
+
+    def packets(self) -> Counter[bytes]:
+        return Counter(record.packet for record in self.appended())
+
+    def _keep(self, path: Path, inode: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.link(path, self._kept / f"{path.parent.name}-{path.stem}-{inode}.segment")
+            self._seen.add(inode)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            self.look()
+
+
+def read_segment(path: Path) -> list[Appended]:
+    """The whole records from the first on; reading ends at what is none (the torn tail of a killed
+    intake)."""
+    data = path.read_bytes()
+    if len(data) < RECORDS_START:
+        return []
+    _, _, _, journal, segment_id, _ = _SEGMENT.unpack_from(data)
+    marker = segment_id & 0xFFFFFFFF
+    records = []
+    at = RECORDS_START
+    while at + _RECORD.size + _CHECKSUM_BYTES <= len(data):
+        mark, length, number, _, _, carrier, _ = _RECORD.unpack_from(data, at)
+        start = at + _RECORD.size
+        end = start + length
+        checksum = xxhash.xxh3_64_digest(data[at:end], segment_id + at)
+        if mark != marker or data[end : end + _CHECKSUM_BYTES] != checksum:
+            break
+        records.append(Appended(journal, number, carrier, data[start:end]))
+        at = end + _CHECKSUM_BYTES
+    return records
