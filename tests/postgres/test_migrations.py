@@ -1,7 +1,9 @@
 """The revisions: up, down, up again, twice at once, and what they add up to."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -59,9 +61,13 @@ def test_downgrade_leaves_nothing_behind(empty_database_url: str) -> None:
 
 
 def test_two_upgrades_at_once_both_end_well(empty_database_url: str) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(upgrade, empty_database_url) for _ in range(2)]:
-            done.result()
+    program = "import sys; from migrations.run import upgrade; upgrade(sys.argv[1])"
+    command = [sys.executable, "-c", program, empty_database_url]
+    root = Path(__file__).parents[2]
+
+    running = [subprocess.Popen(command, cwd=root) for _ in range(2)]
+
+    assert [process.wait(60) for process in running] == [0, 0]
 
     assert _differences(empty_database_url) == []
 
