@@ -3,7 +3,14 @@ and read here.
 
 A worker deletes the segments it has stored; their links stay. The format is read from its description, with
 no code of `capture`. Comparisons are by content, as multisets: nothing missing, nothing foreign, nothing
-twice.
+twice. In a test of kills:
+
+    with SegmentKeeper(data / "journal", data / "kept") as keeper, rhapsode_up(data) as up:
+        with Sender(up.hep, rate=2000) as sender:
+            ...                                        # kill what is to be killed
+        ...                                            # wait until all that was received has an outcome
+    difference = compare(keeper.payloads(), stored)    # `stored`: a Counter of the payloads in the tables
+    assert not difference, str(difference)
 """
 
 import contextlib
@@ -12,11 +19,12 @@ import struct
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import xxhash
+
+from tests.support.sender import payload_of
 
 RECORDS_START = 8192
 _SEGMENT = struct.Struct("<8sIQ16sQq")
@@ -62,8 +70,11 @@ def compare(appended: Counter[bytes], stored: Counter[bytes]) -> Difference:
 
 
 class SegmentKeeper:
-    """Links every segment under `journals` (the folder of `0000`, `0001`, …) into `kept`, on the same
-    disk."""
+    """Links every segment under `journals` (the folder of `0000`, `0001`, …) into `kept`, on the same disk.
+
+    To be begun before intake is: neither folder has to be there. It looks from a thread of its own, and once
+    more at the end and whenever it is asked.
+    """
 
     def __init__(self, journals: Path, kept: Path) -> None:
         self._journals = journals
@@ -87,6 +98,8 @@ class SegmentKeeper:
 
         A file that has just gone away was a spare never used, or its loss shows as a gap in the numbers.
         """
+        if not self._journals.is_dir():
+            return
         for journal in filter(Path.is_dir, self._journals.iterdir()):
             with os.scandir(journal) as entries:
                 for entry in entries:
@@ -97,21 +110,29 @@ class SegmentKeeper:
     def appended(self) -> list[Appended]:
         """All whole records of all kept segments, by journal and number.
 
-        AssertionError if a number is not there.
+        AssertionError if a journal's numbers are not 1, 2, 3, …: a segment was missed, or intake counts
+        wrongly. The last segment cannot be missed, since nobody deletes it.
         """
         self.look()
         records: list[Appended] = []
         for path in self._kept.iterdir():
             records += read_segment(path)
         records.sort(key=lambda record: (record.journal, record.number))
-        for before, after in pairwise(records):
-            assert before.journal != after.journal or before.number + 1 == after.number, (
-                "a segment was missed"
+        following: Counter[bytes] = Counter()
+        for record in records:
+            following[record.journal] += 1
+            assert record.number == following[record.journal], (
+                f"record {record.number} stands where {following[record.journal]} belongs"
             )
         return records
 
     def packets(self) -> Counter[bytes]:
+        """Every packet appended, as received."""
         return Counter(record.packet for record in self.appended())
+
+    def payloads(self) -> Counter[bytes]:
+        """The payload of every HEP3 packet appended: what the messages in the tables are to hold."""
+        return Counter(payload_of(record.packet) for record in self.appended())
 
     def _keep(self, path: Path, inode: int) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -66,6 +66,17 @@ def number_of(data: bytes) -> int:
     return int(data[start : data.index(b"\r", start)])
 
 
+def payload_of(data: bytes) -> bytes:
+    """The payload chunk of a HEP3 packet; ValueError if there is none."""
+    at = 6
+    while at + 6 <= len(data):
+        vendor, kind, length = struct.unpack_from("!HHH", data, at)
+        if (vendor, kind) == (0, 15):
+            return data[at + 6 : at + length]
+        at += max(length, 6)
+    raise ValueError("a HEP3 packet without a payload")
+
+
 def chunk(kind: int, body: bytes) -> bytes:
     return struct.pack("!HHH", 0, kind, 6 + len(body)) + body
 
