@@ -27,6 +27,7 @@ class Database:
         self._back_off = BackOff()
         self._answered = given is not None
         self._started_once = False
+        self._stopping = False
 
     @property
     def ready(self) -> bool:
@@ -56,6 +57,8 @@ class Database:
             return False
         server.ended(status)
         self._answered = False
+        if self._stopping:
+            return True
         delay = self._back_off.ended(time.monotonic())
         log.warning("PostgreSQL ended with %s, started again in %.1f s", status_words(status), delay)
         return True
@@ -66,6 +69,7 @@ class Database:
 
     def ask_to_stop(self, number: signal.Signals) -> None:
         """SIGINT: a fast shutdown; SIGQUIT: an immediate one."""
+        self._stopping = True
         if self._server is not None and self._server.process is not None:
             self._server.process.send_signal(number)
 

@@ -16,6 +16,8 @@ from rhapsode.settings import LogSettings
 BURST = 5
 """Equal lines (same template, any values) written within `WINDOW_S`; the others are counted."""
 WINDOW_S = 10.0
+CHATTY = ("alembic.runtime.plugins",)
+"""Loggers that tell at every start what is no news to anybody."""
 TEMPLATES = 1000
 """Most templates remembered; when there are more, all are forgotten."""
 
@@ -48,6 +50,7 @@ def set_up_logs(settings: LogSettings, role: str) -> None:
 
     def add_role(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event["role"] = role
+        event.pop("color_message", None)  # uvicorn's second copy of the line
         return event
 
     shared: list[structlog.typing.Processor] = [
@@ -68,6 +71,8 @@ def set_up_logs(settings: LogSettings, role: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

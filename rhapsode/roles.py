@@ -25,7 +25,7 @@ def existing_journals(settings: Settings) -> list[Path]:
 
 
 def refuse_scripts(settings: Settings) -> None:
-    """SettingsError for filter scripts, which this version cannot run: nothing is stored unfiltered unseen."""
+    """SettingsError for filter scripts, which this version cannot run: none is passed over."""
     if settings.lua_dir is None:
         return
     if not settings.lua_dir.is_dir():

@@ -139,8 +139,13 @@ class Supervisor:
         plan = Plan(
             "worker", self._settings, self._database.url, journal=journal, until_drained=until_drained
         )
-        child = Child(plan, (lambda status: status != 0) if until_drained else (lambda _: True))
-        self._workers[journal] = self._family.add(child)
+
+        def on_end(status: int) -> bool:
+            if until_drained and status == 0:
+                log.info("%s has drained its journal", plan.name)
+            return not until_drained or status != 0
+
+        self._workers[journal] = self._family.add(Child(plan, on_end))
 
     def _announce(self, now: float) -> None:
         """The ready lines: all of them when `/health` says so, those about receiving if that takes long."""

@@ -1,0 +1,170 @@
+"""`rhapsode up`: the real processes, stopped and killed in every way."""
+
+import http.client
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with rhapsode_up(tmp_path_factory.mktemp("up")) as up:
+        yield up
+
+
+def test_ready_lines_are_plain_facts(running: Rhapsode) -> None:
+    facts = [line for line in running.lines if line.startswith(("web ", "hep ", "receive ", "user "))]
+
+    assert facts[0] == f"web {running.web}"
+    assert facts[1].startswith("hep 127.0.0.1:")
+    assert facts[2].split()[:2] == ["receive", "buffer"]
+    assert facts[2].endswith(" bytes")
+    assert len(facts) == 3, "a given password is not printed"
+
+
+def test_health_is_good_once_the_ready_lines_are_out(running: Rhapsode) -> None:
+    answer = httpx.get(f"{running.web}/health")
+
+    assert answer.status_code == http.client.OK
+
+
+def test_given_password_is_the_first_admins(running: Rhapsode) -> None:
+    with running.login(ADMIN_PASSWORD) as client:
+        assert client.get("/api/v3/users/profile").status_code == http.client.OK
+
+
+def test_every_child_names_its_role(running: Rhapsode) -> None:
+    for role in ("intake", "worker", "api", "postgres"):
+        assert running.child(role).is_running()
+
+
+def test_no_child_shows_the_password(running: Rhapsode) -> None:
+    for process in running.descendants():
+        assert ADMIN_PASSWORD not in " ".join(process.cmdline())
+
+
+@pytest.mark.parametrize("role", ["intake", "worker", "api", "postgres"])
+def test_killed_child_is_started_again_within_a_second(running: Rhapsode, role: str) -> None:
+    old = running.child(role)
+
+    old.kill()
+    began = time.monotonic()
+    running.wait_for_child(role, other_than=old.pid)
+
+    assert time.monotonic() - began < 2.0, "one second, and one for the machine"
+
+
+def test_second_start_in_a_used_directory_is_refused_in_words(running: Rhapsode) -> None:
+    with Rhapsode(*up_arguments(running.data_dir)) as second:
+        status = second.process.wait(30)
+
+    assert status == 1
+    assert f"{running.data_dir} is in use by process {running.process.pid}" in second.output.replace("\n", " ")
+    assert "Traceback" not in second.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_all_with_status_0_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    with rhapsode_up(tmp_path) as up:
+        children = up.descendants()
+        began = time.monotonic()
+
+        status = up.stop(number)
+
+        assert status == 0, up.output
+        assert time.monotonic() - began < 10
+        assert not [process for process in children if process.is_running()]
+        assert "Traceback" not in up.output
+
+
+def test_first_start_prints_a_password_once_and_the_second_finds_its_data(tmp_path: Path) -> None:
+    arguments = up_arguments(tmp_path)[:-2]
+    with Rhapsode(*arguments) as first:
+        first.wait_until_ready()
+        password = first.wait_for(r"^user admin password (\S+)$")[1]
+        assert first.stop() == 0
+
+    with Rhapsode(*arguments) as second:
+        second.wait_until_ready()
+        with second.login(password) as client:
+            assert client.get("/api/v3/users/profile").status_code == http.client.OK
+        assert second.stop() == 0
+        assert "user admin" not in second.output
+
+
+def test_second_signal_stops_at_once_and_leaves_no_process(tmp_path: Path) -> None:
+    with rhapsode_up(tmp_path) as up:
+        children = up.descendants()
+        up.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+
+        status = up.stop(signal.SIGTERM)
+
+        assert status == 0
+        assert time.monotonic() - began < 3
+        assert not [process for process in children if process.is_running()]
+
+
+def test_children_end_with_a_killed_supervisor_and_the_next_start_waits_for_them(tmp_path: Path) -> None:
+    with rhapsode_up(tmp_path) as up:
+        left = up.descendants()
+        up.process.kill()
+
+        with rhapsode_up(tmp_path) as successor:
+            assert not [process for process in left if process.is_running()]
+            assert successor.stop() == 0
+
+
+def test_datagrams_sent_just_before_the_signal_are_kept(tmp_path: Path) -> None:
+    with rhapsode_up(tmp_path) as up:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(500):
+                sender.sendto(b"no HEP at all", up.hep)
+        assert up.stop() == 0
+
+    with rhapsode_up(tmp_path) as up:
+        text = httpx.get(f"{up.web}/metrics").text
+
+    assert "rhapsode_packets_received_total 500.0" in text
+
+
+def test_database_that_is_away_at_start_does_not_stop_intake(tmp_path: Path) -> None:
+    nowhere = f"postgresql://nobody@/nothing?host={tmp_path}"
+    with Rhapsode(*up_arguments(tmp_path / "data"), "--database-url", nowhere) as up:
+        host, port = up.hep
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"no HEP at all", (host, port))
+
+        status = up.stop()
+
+    assert status == 0
+    assert "web " not in [line[:4] for line in up.lines]
+    segments = (tmp_path / "data" / "journal" / "0000").glob("*.segment")
+    assert any(b"no HEP at all" in segment.read_bytes() for segment in segments)
+
+
+def test_own_database_is_used_by_url(tmp_path: Path, empty_database_url: str) -> None:
+    with rhapsode_up(tmp_path, "--database-url", empty_database_url) as up:
+        assert httpx.get(f"{up.web}/health").status_code == http.client.OK
+        assert not (tmp_path / "postgres").exists()
+        assert up.stop() == 0
+
+
+def test_journal_without_an_intake_gets_a_worker_that_ends(tmp_path: Path) -> None:
+    with rhapsode_up(tmp_path, "--workers", "2") as up:
+        assert up.stop() == 0
+
+    with rhapsode_up(tmp_path, "--workers", "1") as up:
+        up.wait_for("worker 0001 has drained its journal", timeout_s=20)
+
+        assert "0000" in up.child("worker").cmdline()
+        assert up.stop() == 0
+
