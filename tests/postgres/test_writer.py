@@ -45,7 +45,7 @@ class Ready:
             await connection.close()
 
     async def count(self, table: str = "messages_1_call") -> int:
-        return int((await self.fetch(f"select count(*) from {table}"))[0][0])  # noqa: S608
+        return int((await self.fetch(f"select count(*) from {table}"))[0][0])
 
     async def position(self) -> Position | None:
         return (await self.writer.load_position(self.journal, "here")).position
