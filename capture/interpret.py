@@ -9,8 +9,8 @@ import socket
 import msgspec
 
 from capture.fields import (
-    aleg_correlation,
     correlation_id_of,
+    first_value,
     node_of,
     read_media,
     session_id_of,
@@ -60,6 +60,7 @@ class Interpreter:
     def __init__(self, sip: SipSettings) -> None:
         self._custom = sip.custom_headers
         self._correlation = sip.correlation_headers
+        self._wanted = tuple(dict.fromkeys(self._custom + self._correlation))
         self._header_wins = sip.correlation_header_wins
         self._addresses: dict[bytes, str] = {}
 
@@ -71,8 +72,8 @@ class Interpreter:
         node = node_of(node_name, packet.capture_id)
         headers: dict[str, str] = {}
         if message_class is None:
-            message, headers = parse_with_headers(packet.payload, self._custom)
-            aleg = aleg_correlation(packet.payload, self._correlation) if self._correlation else None
+            message, headers = parse_with_headers(packet.payload, self._wanted)
+            aleg = first_value(headers, self._correlation) if self._correlation else None
             correlation_id = correlation_id_of(packet.correlation_id, aleg, header_wins=self._header_wins)
             sid, said = session_id_of(message, correlation_id, source, destination)
             message_class, method, parse_error = (
@@ -110,7 +111,9 @@ class Interpreter:
             sum(flag for reading, flag in _FLAGS if reading in packet.reading) if packet.reading else 0,
             _extra(packet, sender_time_us),
             (sid, correlation_id or "", *keys, node),
-            {f"custom:{name}": value for name, value in headers.items()} if headers else None,
+            {f"custom:{name}": headers[name] for name in self._custom if name in headers}
+            if headers
+            else None,
         )
 
     def _text_of(self, packed: bytes | None) -> str | None:
