@@ -1,0 +1,1 @@
+"""The Lua prelude and the filter scripts that come with Rhapsode."""
