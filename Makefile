@@ -1,63 +1,53 @@
-# Everything a contributor or a first user types. `make` alone lists it.
+# Needs python3 ≥ 3.11 with venv, and make; everything else goes into .venv.
 
-.DEFAULT_GOAL := help
-.PHONY: help up test check format lock
-.SILENT:
-
-PYTHONS = $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
-ARGS ?=
-UV ?= uv
+SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+UP_ARGS ?=
 
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
+.PHONY: help install up test check format lock
 
-# Virtual environments hold absolute paths: in a directory that was moved, as where Python has gone, all is made
-# anew.
-ifneq ($(shell $(BIN)/python -c 'print(open("$(INSTALLED)").read().strip())' 2>/dev/null),$(CURDIR))
-.PHONY: $(INSTALLED)
-endif
+help:  ## this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-help: ## this list
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+up: $(STAMP)  ## install what is missing, then start everything (more options: make up UP_ARGS="--hep 0.0.0.0:9060")
+	@exec $(BIN)/rhapsode up $(UP_ARGS)
 
-up: $(INSTALLED) ## install what is missing and start everything; options: make up ARGS="--data-dir D --http :9080"
-	exec $(BIN)/rhapsode up $(ARGS)
+test: $(STAMP)  ## every test once
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test: $(INSTALLED) ## every test once; options for pytest: make test ARGS="-k journal"
-	exec $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
-
-check: $(INSTALLED) ## before every commit: format, lint, types, import contracts, fast tests
+check: $(STAMP)  ## format, lint, types, import contracts and the fast tests: before every commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -n 2 -q -m "not slow" $(PYTEST_ARGS)
 
-format: $(INSTALLED) ## put the code in its form
-	$(BIN)/ruff check --fix .
+format: $(STAMP)  ## rewrite the files in the house format
+	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-lock: ## resolve pyproject.toml anew into requirements.lock (needs uv, or UV=path)
-	command -v $(UV) >/dev/null || { echo "make lock: uv is needed (https://docs.astral.sh/uv/)" >&2; exit 1; }
-	$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header \
-		-o requirements.lock $(ARGS)
+lock:  ## resolve the dependencies anew (needs uv)
+	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv" >&2; exit 1; }
+	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 
-$(INSTALLED): requirements.lock pyproject.toml
-	for name in $(PYTHONS); do \
-		"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
-		old=$${old:-$$name}; \
-		"$$name" -c 'import ensurepip, venv' 2>/dev/null && python=$$name && break; \
+install: $(STAMP)  ## only install, into .venv
+
+# The stamp comes last, so an interrupted installation is taken up again. No network for the build: what it needs is locked.
+$(STAMP): requirements.lock pyproject.toml
+	@set -e; \
+	for python in "$${PYTHON:-python3}" python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then found="$$python"; break; fi; \
 	done; \
-	if [ -z "$$old" ]; then \
-		echo "Python 3.11 or later is needed; found: $$(python3 --version 2>/dev/null || echo none)" >&2; exit 1; \
-	elif [ -z "$$python" ]; then \
-		echo "$$old has no venv (module ensurepip): on Debian and Ubuntu, apt install $$old-venv" >&2; exit 1; \
+	if [ -z "$$found" ]; then \
+	    echo "Rhapsode needs Python 3.11 or later: there is none called python3 (or name it: make up PYTHON=/path/to/python3)" >&2; exit 1; \
 	fi; \
-	echo "Installing into $(VENV), once; this may take a minute" && \
-	{ [ "$$($(BIN)/python -c 'import sys; print(sys.prefix)' 2>/dev/null)" = "$(CURDIR)/$(VENV)" ] || \
-		"$$python" -m venv --clear $(VENV); } && \
-	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock && \
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e . && \
-	echo "$(CURDIR)" >$(INSTALLED)
+	if ! "$$found" -c 'import venv, ensurepip' 2> /dev/null; then \
+	    echo "Rhapsode needs Python's venv module: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then echo "making $(VENV) with $$found"; "$$found" -m venv --clear $(VENV); fi
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
+	@touch $@

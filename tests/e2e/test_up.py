@@ -4,18 +4,23 @@ import http.client
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from api.figures import read_journals
+from capture.journal.log import JournalWriter
+from capture.journal.record import Carrier
+from capture.settings import JournalSettings
 from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> object:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rhapsode]:
     with rhapsode_up(tmp_path_factory.mktemp("up")) as up:
         yield up
 
@@ -67,37 +72,46 @@ def test_second_start_in_a_used_directory_is_refused_in_words(running: Rhapsode)
         status = second.process.wait(30)
 
     assert status == 1
-    assert f"{running.data_dir} is in use by process {running.process.pid}" in second.output.replace("\n", " ")
+    assert f"{running.data_dir} is in use by process {running.process.pid}" in second.output.replace(
+        "\n", " "
+    )
     assert "Traceback" not in second.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_all_with_status_0_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+def test_first_start_prints_a_password_and_the_next_finds_it_even_after_kill_9(tmp_path: Path) -> None:
+    arguments = up_arguments(tmp_path)[:-2]
+    with Rhapsode(*arguments) as first:
+        first.wait_until_ready()
+        password = first.wait_for(r"^user admin password (\S+)$")[1]
+        left = first.descendants()
+        first.process.kill()
+
+        with Rhapsode(*arguments) as second:
+            second.wait_until_ready()
+            assert not [process for process in left if process.is_running()], "they end with their parent"
+            with second.login(password) as client:
+                assert client.get("/api/v3/users/profile").status_code == http.client.OK
+            assert second.stop() == 0
+            assert "user admin" not in second.output
+
+
+def test_stop_keeps_what_came_just_before_it_and_leaves_no_process(tmp_path: Path) -> None:
     with rhapsode_up(tmp_path) as up:
         children = up.descendants()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(500):
+                sender.sendto(b"no HEP at all", up.hep)
         began = time.monotonic()
 
-        status = up.stop(number)
+        status = up.stop(signal.SIGTERM)
 
         assert status == 0, up.output
         assert time.monotonic() - began < 10
         assert not [process for process in children if process.is_running()]
         assert "Traceback" not in up.output
-
-
-def test_first_start_prints_a_password_once_and_the_second_finds_its_data(tmp_path: Path) -> None:
-    arguments = up_arguments(tmp_path)[:-2]
-    with Rhapsode(*arguments) as first:
-        first.wait_until_ready()
-        password = first.wait_for(r"^user admin password (\S+)$")[1]
-        assert first.stop() == 0
-
-    with Rhapsode(*arguments) as second:
-        second.wait_until_ready()
-        with second.login(password) as client:
-            assert client.get("/api/v3/users/profile").status_code == http.client.OK
-        assert second.stop() == 0
-        assert "user admin" not in second.output
+    (journal,) = read_journals(tmp_path)
+    assert journal.received == 500
+    assert journal.worker["malformed"] == 500, "drained before the end"
 
 
 def test_second_signal_stops_at_once_and_leaves_no_process(tmp_path: Path) -> None:
@@ -113,58 +127,35 @@ def test_second_signal_stops_at_once_and_leaves_no_process(tmp_path: Path) -> No
         assert not [process for process in children if process.is_running()]
 
 
-def test_children_end_with_a_killed_supervisor_and_the_next_start_waits_for_them(tmp_path: Path) -> None:
-    with rhapsode_up(tmp_path) as up:
-        left = up.descendants()
-        up.process.kill()
-
-        with rhapsode_up(tmp_path) as successor:
-            assert not [process for process in left if process.is_running()]
-            assert successor.stop() == 0
-
-
-def test_datagrams_sent_just_before_the_signal_are_kept(tmp_path: Path) -> None:
-    with rhapsode_up(tmp_path) as up:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for _ in range(500):
-                sender.sendto(b"no HEP at all", up.hep)
-        assert up.stop() == 0
-
-    with rhapsode_up(tmp_path) as up:
-        text = httpx.get(f"{up.web}/metrics").text
-
-    assert "rhapsode_packets_received_total 500.0" in text
-
-
 def test_database_that_is_away_at_start_does_not_stop_intake(tmp_path: Path) -> None:
     nowhere = f"postgresql://nobody@/nothing?host={tmp_path}"
     with Rhapsode(*up_arguments(tmp_path / "data"), "--database-url", nowhere) as up:
-        host, port = up.hep
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"no HEP at all", (host, port))
+            sender.sendto(b"no HEP at all", up.hep)
 
         status = up.stop()
 
-    assert status == 0
-    assert "web " not in [line[:4] for line in up.lines]
-    segments = (tmp_path / "data" / "journal" / "0000").glob("*.segment")
-    assert any(b"no HEP at all" in segment.read_bytes() for segment in segments)
+        assert status == 0
+        assert not [line for line in up.lines if line.startswith("web ")], "it was never ready"
+    (journal,) = read_journals(tmp_path / "data")
+    assert journal.received == 1
 
 
-def test_own_database_is_used_by_url(tmp_path: Path, empty_database_url: str) -> None:
+def test_own_database_is_used_by_url_and_ctrl_c_stops(tmp_path: Path, empty_database_url: str) -> None:
     with rhapsode_up(tmp_path, "--database-url", empty_database_url) as up:
         assert httpx.get(f"{up.web}/health").status_code == http.client.OK
         assert not (tmp_path / "postgres").exists()
-        assert up.stop() == 0
+        assert up.stop(signal.SIGINT) == 0
 
 
 def test_journal_without_an_intake_gets_a_worker_that_ends(tmp_path: Path) -> None:
-    with rhapsode_up(tmp_path, "--workers", "2") as up:
-        assert up.stop() == 0
+    writer = JournalWriter.open(tmp_path / "journal" / "0007", JournalSettings())
+    writer.append([(1_700_000_000_000_000, Carrier.UDP, bytes(16), 5060, b"no HEP at all")])
+    writer.close()
 
-    with rhapsode_up(tmp_path, "--workers", "1") as up:
-        up.wait_for("worker 0001 has drained its journal", timeout_s=20)
+    with rhapsode_up(tmp_path) as up:
+        up.wait_for("worker 0007 has drained its journal", timeout_s=20)
 
         assert "0000" in up.child("worker").cmdline()
-        assert up.stop() == 0
-
+        metrics = httpx.get(f"{up.web}/metrics").text
+        assert 'rhapsode_packets_total{outcome="malformed"} 1.0' in metrics

@@ -150,7 +150,7 @@ class Rhapsode:
             yield client
 
     def descendants(self) -> list[psutil.Process]:
-        """All its processes that live: children, PostgreSQL's own, and orphans of a killed one seen before."""
+        """All its processes that live: children, PostgreSQL's own, and orphans of a killed one known."""
         try:
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 self._known[process.pid] = process

@@ -1,0 +1,30 @@
+"""Fail when a test was skipped that an absent corpus does not explain, or when there was no test at all."""
+
+import sys
+import xml.etree.ElementTree as ElementTree  # noqa: S405 - pytest's own report
+from pathlib import Path
+
+CORPUS_WORDS = "the shared corpus is absent"
+"""The reason that tests of the shared corpus give; they may be missed where it is not to be had."""
+
+
+def main(report: str) -> int:
+    """The exit status for pytest's JUnit report."""
+    cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314
+    corpus_is_there = (Path(__file__).parents[2] / "shared" / "corpus").is_dir()
+    missed = []
+    for case in cases:
+        for skip in case.iter("skipped"):
+            reason = skip.get("message") or ""
+            if skip.get("type") == "pytest.xfail" or (CORPUS_WORDS in reason and not corpus_is_there):
+                continue
+            missed.append(f"{case.get('classname')}::{case.get('name')}: {reason}")
+    for line in missed:
+        sys.stderr.write(f"skipped: {line}\n")
+    if not cases:
+        sys.stderr.write("no test ran\n")
+    return 1 if missed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
