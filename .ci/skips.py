@@ -1,7 +1,7 @@
 """Fail when a test was skipped that an absent corpus does not explain, or when there was no test at all."""
 
 import sys
-import xml.etree.ElementTree as ElementTree  # noqa: S405 - pytest's own report
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 CORPUS_WORDS = "the shared corpus is absent"
