@@ -18,7 +18,7 @@ from capture.intake.drops import KernelDrops
 from capture.intake.journals import Journals, open_journals
 from capture.intake.sockets import Sockets
 from capture.intake.tcp import TcpServer
-from capture.intake.udp import UdpReader
+from capture.intake.udp import GATHER_BUFFER_BYTES, UdpReader
 from capture.journal.figures import IntakeFigure
 from capture.settings import IntakeSettings, JournalSettings
 
@@ -112,7 +112,8 @@ class Intake:
         self._journals = journals
         self._settings = settings
         self._drops = KernelDrops(sockets, journals)
-        self._udp = [UdpReader(sock, journals) for sock in sockets.udp]
+        gather = sockets.granted_bytes >= GATHER_BUFFER_BYTES
+        self._udp = [UdpReader(sock, journals, gather=gather) for sock in sockets.udp]
         self._tcp = TcpServer(journals, settings, self._let_udp_in)
         self._tcp_bytes = 0
         limits = (settings.tcp_first_packet_s, settings.tcp_stalled_s, settings.tcp_idle_s)
@@ -124,7 +125,7 @@ class Intake:
         self._loop.set_exception_handler(self._notice)
         self._journals.show(IntakeFigure.RECEIVE_BUFFER_BYTES, self._sockets.granted_bytes)
         for sock, reader in zip(self._sockets.udp, self._udp, strict=True):
-            self._loop.add_reader(sock, reader.drain)
+            self._loop.add_reader(sock, reader.wake_up)
         if self._settings.tcp_connections:
             await self._tcp.listen(self._sockets.tcp)
         self._keep_house()

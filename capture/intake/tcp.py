@@ -14,6 +14,7 @@ from typing import cast
 
 from capture.hep.framing import Framer, Rubbish
 from capture.intake.journals import Journals
+from capture.intake.sockets import TCP_BACKLOG
 from capture.intake.tally import Tally
 from capture.intake.udp import pack_host
 from capture.journal.figures import IntakeFigure
@@ -60,6 +61,8 @@ class TcpServer:
                     lambda: Connection(self), sock=listener, backlog=ACCEPTS_PER_WAKE_UP
                 )
             )
+            # The loop takes its number of accepts in one go for the length of the kernel's queue too.
+            listener.listen(TCP_BACKLOG)
 
     @property
     def full(self) -> bool:
@@ -189,7 +192,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._opened = self._heard = asyncio.get_running_loop().time()
         if self._server.full:
-            self.pause()
+            # Not now: in Python 3.11.2 the transport, which begins to read after this call, then
+            # forgets that it was told to pause.
+            asyncio.get_running_loop().call_soon(self._pause_if_full)
 
     def data_received(self, data: bytes) -> None:
         self._heard = now = asyncio.get_running_loop().time()
@@ -249,6 +254,10 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         if self._transport is not None:
             self._transport.pause_reading()
+
+    def _pause_if_full(self) -> None:
+        if self._server.full:
+            self.pause()
 
     def resume(self) -> None:
         """Read again; the time in which nothing was read does not count as silence."""

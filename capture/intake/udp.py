@@ -17,6 +17,13 @@ DATAGRAMS_PER_WAKE_UP = 256
 
 LARGEST_DATAGRAM = 65535
 
+GATHER_S = 0.001
+GATHER_GAP_US = 300
+GATHER_BUFFER_BYTES = 4 * 1024 * 1024
+"""Woken up again so soon, the reader waits for a millisecond first, so that what a wake-up costs (the loop,
+the write, the worker's own: 30 µs) is shared by several datagrams. In that time 2,000 datagrams, at two
+million a second, would fill a buffer of this size."""
+
 KNOWN_PEERS = 4096
 """Packed addresses remembered. Sources of UDP can be forged, so that the memory is emptied when it is
 full."""
@@ -49,13 +56,26 @@ def pack_host(host: str) -> bytes:
 class UdpReader:
     """Reads one socket into the journals."""
 
-    def __init__(self, sock: socket.socket, journals: Journals) -> None:
+    def __init__(self, sock: socket.socket, journals: Journals, *, gather: bool = False) -> None:
+        """`gather` is for sockets with a buffer of `GATHER_BUFFER_BYTES`."""
         sock.setblocking(False)
+        self._gather = gather
+        self._done_us = 0
+        self._more = False
+        """The last wake-up left something unread."""
         self._receive = sock.recvfrom_into
         self._buffer = bytearray(LARGEST_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._peers = Peers()
         self._journals = journals
+
+    def wake_up(self) -> None:
+        """To be called by the loop when there is something to read."""
+        if self._gather and not self._more and time.time_ns() // 1000 - self._done_us < GATHER_GAP_US:
+            # Blocking the loop on purpose: a timer costs as much as the wake-up that it is to save.
+            time.sleep(GATHER_S)
+        self._more = self.drain() == DATAGRAMS_PER_WAKE_UP
+        self._done_us = time.time_ns() // 1000
 
     def drain(self) -> int:
         """Append what the socket holds, at most 256 datagrams; how many there were.
