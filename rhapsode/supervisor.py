@@ -30,7 +30,7 @@ PREDECESSOR_WAIT_S = 15.0
 """How long the children of a killed predecessor may take to end."""
 LEFTOVER_LOOK_S = 2.0
 """How often journals without an intake are looked for (fewer workers than before, packets to be replayed)."""
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 """Without a database for so long, receiving is announced alone."""
 
 # Seconds after the signal by which each must have ended; the sum is the ten seconds that a stop may take.
