@@ -9,6 +9,11 @@ UP_ARGS ?=
 
 .PHONY: help install up test check format lock
 
+# A virtual environment holds absolute paths: one that was moved, or whose Python has gone, is made anew.
+ifneq ($(shell $(BIN)/python -c 'print(open("$(STAMP)").read().strip())' 2> /dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
 help:  ## this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -47,7 +52,9 @@ $(STAMP): requirements.lock pyproject.toml
 	if ! "$$found" -c 'import venv, ensurepip' 2> /dev/null; then \
 	    echo "Rhapsode needs Python's venv module: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; \
 	fi; \
-	if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then echo "making $(VENV) with $$found"; "$$found" -m venv --clear $(VENV); fi
+	if [ "$$($(BIN)/pip --version 2> /dev/null | grep -c "$(CURDIR)/$(VENV)/")" != 1 ]; then \
+	    echo "making $(VENV) with $$found"; "$$found" -m venv --clear $(VENV); \
+	fi
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
-	@touch $@
+	@echo "$(CURDIR)" > $@
