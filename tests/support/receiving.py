@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -81,44 +82,48 @@ def journals_of(*writers: MemoryWriter) -> Journals:
 class Peer:
     """A TCP connection to the intake under test; nothing is ever sent back, so that an answer is its end."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.port: int = sock.getsockname()[1]
 
     @classmethod
     async def connect(cls, address: tuple[str, int], source: str | None = None) -> "Peer":
-        local = None if source is None else (source, 0)
-        return cls(*await asyncio.open_connection(*address, local_addr=local))
-
-    @property
-    def port(self) -> int:
-        port: int = self._writer.get_extra_info("sockname")[1]
-        return port
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            sock.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(sock, address)
+        return cls(sock)
 
     async def send(self, data: bytes, piece: int = 0) -> None:
-        """In pieces of so many bytes, each in a segment of its own; 0: in one."""
-        sock: socket.socket = self._writer.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """In pieces of so many bytes, with a turn of the loop for the other end in between; 0: in one."""
+        loop = asyncio.get_running_loop()
         for start in range(0, len(data), piece or len(data)):
-            self._writer.write(data[start : start + (piece or len(data))])
-            await self._writer.drain()
-            if piece:
-                await asyncio.sleep(0)
+            await loop.sock_sendall(self._socket, data[start : start + (piece or len(data))])
+            await asyncio.sleep(0)
 
     async def closed_by_other(self) -> bool:
-        """Wait for the end; whether it is there in time and nothing was said before it."""
+        """Wait for the end; whether it came without a word."""
         async with asyncio.timeout(PATIENCE_S):
             try:
-                return await self._reader.read() == b""
+                return await asyncio.get_running_loop().sock_recv(self._socket, 1) == b""
             except ConnectionResetError:
                 return True
 
     def is_open(self) -> bool:
-        return not self._reader.at_eof() and self._reader.exception() is None
+        """Whether the other end has not closed it yet."""
+        try:
+            return self._socket.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
 
     def close(self) -> None:
-        self._writer.close()
+        self._socket.close()
 
-    def abort(self) -> None:
-        """With RST instead of FIN."""
-        self._writer.transport.abort()
+    def reset(self) -> None:
+        """Close with RST instead of FIN."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
