@@ -85,7 +85,7 @@ def test_of_two_times_the_later_counts_and_both_are_moved() -> None:
     "packet",
     [
         legacy(1),
-        gzip.compress(a_hep3()),
+        gzip.compress(a_hep3(), mtime=0),
         hep3(chunk(0xF, SIP)),
         hep3(chunk(9, b"abc")),
         b"HEP3",
@@ -172,7 +172,7 @@ def receive(receiver: socket.socket, count: int) -> list[bytes]:
 
 
 def test_packets_arrive_by_udp_as_they_were_captured(tmp_path: Path) -> None:
-    packets = [a_hep3(), legacy(1), legacy(2), gzip.compress(a_hep3())]
+    packets = [a_hep3(), legacy(1), legacy(2), gzip.compress(a_hep3(), mtime=0)]
     told: list[int] = []
 
     with udp_receiver() as receiver:
@@ -194,7 +194,7 @@ def test_packets_arrive_by_udp_as_they_were_captured(tmp_path: Path) -> None:
 def test_packets_arrive_by_tcp_and_those_it_cannot_carry_are_named(tmp_path: Path) -> None:
     longer = a_hep3() + b"beyond the length"
     path = capture_of(
-        tmp_path, a_hep3(), legacy(1), legacy(2), longer, gzip.compress(a_hep3()), b"HEP3\xff\xff"
+        tmp_path, a_hep3(), legacy(1), legacy(2), longer, gzip.compress(a_hep3(), mtime=0), b"HEP3\xff\xff"
     )
     warnings: list[str] = []
 

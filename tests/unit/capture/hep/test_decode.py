@@ -207,10 +207,12 @@ def test_gzip_datagram_is_the_packet_inside(inner: bytes) -> None:
 
 
 def test_gzip_is_taken_off_once() -> None:
-    assert refusal(gzip.compress(gzip.compress(a_hep3()))) == "magic"
+    assert refusal(gzip.compress(gzip.compress(a_hep3(), mtime=0))) == "magic"
 
 
-@pytest.mark.parametrize("data", [b"\x1f\x8b", gzip.compress(a_hep3())[:-9], gzip.compress(bytes(65_536))])
+@pytest.mark.parametrize(
+    "data", [b"\x1f\x8b", gzip.compress(a_hep3(), mtime=0)[:-9], gzip.compress(bytes(65_536), mtime=0)]
+)
 def test_gzip_datagram_that_is_broken_or_too_large_is_refused(data: bytes) -> None:
     assert refusal(data) == "inflate"
 

@@ -38,7 +38,7 @@ def test_packet_of_six_bytes_does_not_wait_for_more() -> None:
         b"\r\n",
         legacy(1),
         legacy(2),
-        gzip.compress(a_hep3()),
+        gzip.compress(a_hep3(), mtime=0),
         b"HEP3\0\x05",
         b"HEP3\0\0",
         b"HEP3\0\x0b\0\0\0\1\0",
