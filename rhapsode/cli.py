@@ -1,6 +1,7 @@
 """The command `rhapsode`: its subcommands, and how an error ends it (one line, no traceback)."""
 
 import importlib.metadata
+import os
 from typing import Annotated
 
 import typer
@@ -53,6 +54,7 @@ def options(
 
 def main() -> int:
     """Run the command; the exit status."""
+    os.umask(0o077)  # packets and accounts are nobody else's business, whatever directory they are in
     try:
         app(prog_name="rhapsode")
     except (RhapsodeError, CaptureError, ApiError) as error:

@@ -5,6 +5,7 @@ second.
 """
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from capture.intake.sockets import Sockets
 from capture.journal.directory import ID_NAME
 from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings
+
+
+def make_data_directory(settings: Settings) -> None:
+    """Make it unless it is there. Its content is private; root's PostgreSQL must get through to its own."""
+    if not settings.data_dir.exists():
+        settings.data_dir.mkdir(mode=0o700, parents=True)
+        if os.geteuid() == 0:
+            settings.data_dir.chmod(0o711)
 
 
 def journal_directories(settings: Settings) -> list[Path]:
@@ -44,7 +53,7 @@ def run_intake(settings: Settings, sockets: Sockets) -> None:
 
     directories = journal_directories(settings)
     for directory in directories:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     run(sockets, directories, settings.intake, settings.journal)
 
 

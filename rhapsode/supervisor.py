@@ -19,7 +19,7 @@ from rhapsode.database import Database
 from rhapsode.family import Child, Family, reaped
 from rhapsode.health import Probe
 from rhapsode.lock import DirectoryLock
-from rhapsode.roles import existing_journals, journal_directories
+from rhapsode.roles import existing_journals, journal_directories, make_data_directory
 from rhapsode.settings import Settings
 from rhapsode.wakeup import Wakeup
 from rhapsode.web_socket import open_web_socket, shown_address
@@ -66,8 +66,7 @@ class Supervisor:
 
     def _open(self) -> None:
         settings = self._settings
-        # Open for passing through: PostgreSQL's account has to reach its own directory in here.
-        settings.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_data_directory(settings)
         lock = DirectoryLock(settings.data_dir / "lock")
         self._exits.callback(lock.close)
         lock.acquire(PREDECESSOR_WAIT_S)

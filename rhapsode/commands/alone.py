@@ -122,7 +122,7 @@ def _start(role: str, given: Mapping[str, Any], config: Path | None) -> Settings
 
 def _share_directory(settings: Settings) -> DirectoryLock:
     """Several roles share a data directory, but not with `up`, which runs them itself."""
-    settings.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    roles.make_data_directory(settings)
     lock = DirectoryLock(settings.data_dir / "lock")
     lock.acquire(PREDECESSOR_WAIT_S, shared=True)
     return lock
