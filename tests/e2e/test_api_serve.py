@@ -28,8 +28,6 @@ http = HttpSettings(max_body_bytes=65536, cert=cert, key=key)
 serve(socket.socket(fileno=int(sys.argv[1])), ApiOptions(database_url=sys.argv[2], http=http))
 """
 
-pytestmark = pytest.mark.slow
-
 
 class Served:
     """A process that serves the API, and where."""

@@ -14,8 +14,6 @@ import pytest
 from tests.support import sender
 from tests.support.rhapsode import Rhapsode, rhapsode_up
 
-pytestmark = pytest.mark.slow
-
 TRIES = 6
 IDLE_S = 0.3
 LOADED_S = 1.0

@@ -16,8 +16,6 @@ from capture.journal.record import Carrier
 from capture.settings import JournalSettings
 from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rhapsode]:

@@ -14,8 +14,6 @@ import pytest
 
 from capture.store.schema import CODE_LEVEL
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 PACKAGES = {"capture", "api", "migrations", "lua_filters", "rhapsode"}

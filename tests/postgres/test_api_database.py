@@ -124,7 +124,6 @@ async def test_pool_without_a_free_connection_is_a_database_error(database_url: 
     assert (answer.status_code, answer.json()) == (503, {"data": {}, "message": "db data retrieve error"})
 
 
-@pytest.mark.slow
 async def test_database_that_comes_back_is_used_again() -> None:
     from migrations.run import upgrade
 

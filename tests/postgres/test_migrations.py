@@ -21,8 +21,6 @@ from migrations.models import TARGETS, is_described
 from migrations.run import LOCK, downgrade, head_level, upgrade
 from tests.support.database import run_elsewhere
 
-pytestmark = pytest.mark.slow
-
 
 def _differences(url: str) -> list[object]:
     async def compare() -> list[object]:

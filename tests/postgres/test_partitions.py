@@ -19,8 +19,6 @@ from capture.store.writer import Writer
 from tests.support.proxy import proxied
 from tests.support.rows import START, a_batch, a_journal, leaf_rows, messages
 
-pytestmark = pytest.mark.slow
-
 STEP_US = 2 * HOUR_US
 NOW_US = 1_790_000_000_000_000 // STEP_US * STEP_US + HOUR_US
 """One hour into a step."""

@@ -10,8 +10,6 @@ import pytest
 from tests.support.api import Api, add_user, an_api
 from tests.support.stored import a_packet, store
 
-pytestmark = pytest.mark.slow
-
 START_US = 1_765_000_000_000_000
 HOUR_US = 3_600_000_000
 

@@ -27,8 +27,6 @@ from tests.support.search_oracle import (
 )
 from tests.support.stored import a_packet, store
 
-pytestmark = pytest.mark.slow
-
 SEED = 20_261_124
 MESSAGES, QUESTIONS, PAGED = 640, 300, 80
 CUSTOM = ("X-CID",)

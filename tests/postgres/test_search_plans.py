@@ -19,8 +19,6 @@ from capture.route import MessageClass
 from capture.settings import StorageSettings
 from tests.support.stored import a_packet, store
 
-pytestmark = pytest.mark.slow
-
 START_US = 1_765_000_800_000_000
 HOUR_US = 3_600_000_000
 BUCKETS = 12

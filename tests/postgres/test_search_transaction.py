@@ -9,8 +9,6 @@ from capture.hep.packet import Packet
 from tests.support.api import Api, add_user, an_api
 from tests.support.stored import a_packet, store
 
-pytestmark = pytest.mark.slow
-
 START_US = 1_765_000_012_345_678
 MINUTE_US = 60_000_000
 

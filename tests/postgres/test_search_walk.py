@@ -19,8 +19,6 @@ from capture.route import MessageClass
 from capture.sip.ids import call_hash
 from tests.support.stored import a_packet, store
 
-pytestmark = pytest.mark.slow
-
 START_US = 1_765_000_800_000_000
 END_US = START_US + 3_600_000_000
 

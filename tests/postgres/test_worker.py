@@ -23,8 +23,6 @@ from capture.settings import JournalSettings
 from capture.stats import WORKER_OUTCOMES
 from tests.support import sender
 
-pytestmark = pytest.mark.slow
-
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
 _WORKER = """
 import sys

@@ -18,8 +18,6 @@ from capture.store.partitions import Leaf
 from capture.store.writer import Batch, Writer
 from tests.support.rows import START, a_batch, a_journal, a_key, a_row, leaf_rows, messages, with_bad_text
 
-pytestmark = pytest.mark.slow
-
 NOW_US = 1_790_000_000_000_000
 NO_OUTCOMES = [0] * 6
 

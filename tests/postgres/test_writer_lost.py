@@ -16,8 +16,6 @@ from tests.support.postgres_server import PostgresServer
 from tests.support.proxy import proxied
 from tests.support.rows import START, a_batch, a_journal, leaf_rows, messages
 
-pytestmark = pytest.mark.slow
-
 TIME_US = 1_790_000_000_000_000
 
 
