@@ -135,6 +135,7 @@ def _serve_metrics(address: str | None, settings: Settings) -> None:
 
     host, port = split_address(address)
     try:
-        serve_metrics(host, port, settings.data_dir)
+        server = serve_metrics(host, port, settings.data_dir)
     except OSError as error:
         raise SettingsError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
+    say(f"metrics {shown_address(address, server.server_address[1])}")

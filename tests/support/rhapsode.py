@@ -46,6 +46,7 @@ def run(
         input=text,
         capture_output=True,
         text=True,
+        errors="replace",
         env=environment(extra),
         cwd=cwd,
         timeout=60,
