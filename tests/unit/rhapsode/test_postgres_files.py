@@ -26,7 +26,7 @@ def test_buffers_follow_the_memory(memory: int, buffers: str) -> None:
     assert configuration(memory, 100 * GB)["shared_buffers"] == buffers
 
 
-@pytest.mark.parametrize(("disk", "wal"), [(2 * GB, "128MB"), (40 * GB, "1024MB"), (4000 * GB, "2048MB")])
+@pytest.mark.parametrize(("disk", "wal"), [(2 * GB, "128MB"), (40 * GB, "1024MB"), (4000 * GB, "1280MB")])
 def test_wal_follows_the_disk_up_to_what_recovery_replays_in_seconds(disk: int, wal: str) -> None:
     assert configuration(4 * GB, disk)["max_wal_size"] == wal
 
