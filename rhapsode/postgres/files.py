@@ -54,8 +54,8 @@ def server_configuration(cluster: Path) -> str:
 
 def render_configuration(memory: int, disk: int) -> str:
     """The settings in which an ingesting server differs from PostgreSQL's defaults, and why."""
-    # Recovery replays at most this much, and is to take less than 15 s: 1,300 MB of COPY took 10.4 s on two cores
-    # shared with others, a third of it for the checkpoint at the end.
+    # Recovery replays at most this much and is to take less than 15 s: 1,300 MB of COPY took 10.4 s on two
+    # busy cores, a third of it for the checkpoint at the end.
     wal_mb = _between(disk // 40 // MB, 128, 1280)
     shared_mb = _between(memory // 8 // MB, 32, 2048)
     values = {
