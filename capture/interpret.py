@@ -50,7 +50,7 @@ class Meaning(msgspec.Struct, frozen=True, gc=False):
     """`capture.row.Flag`."""
     extra: dict[str, Json] | None
     key_values: tuple[str, ...]
-    """In the order of `tables.KEY_TEXT_COLUMNS`; "" is nothing to find."""
+    """In the order of `store.columns.KEY_TEXT_COLUMNS`; "" is nothing to find."""
     key_extra: dict[str, str] | None
 
 

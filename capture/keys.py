@@ -55,7 +55,7 @@ class KeyRow(NamedTuple):
     """The values of a message that its call has not shown in this bucket; None where there is nothing new."""
 
     values: list[str | None]
-    """In the order of `tables.KEY_TEXT_COLUMNS`, cut."""
+    """In the order of `store.columns.KEY_TEXT_COLUMNS`, cut."""
     source: bytes | None
     destination: bytes | None
     cut: bool

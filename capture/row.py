@@ -1,7 +1,7 @@
 """The message row and the key row: their values, and their bytes in PostgreSQL's binary COPY format.
 
-Source: PostgreSQL documentation, "COPY", "Binary Format"; the order of the fields is `tables.MESSAGE_COLUMNS`
-and `tables.KEY_COLUMNS`. Knows nothing of where bytes came from.
+Source: PostgreSQL documentation, "COPY", "Binary Format"; the order of the fields is
+`store.columns.MESSAGE_COLUMNS` and `KEY_COLUMNS`. Knows nothing of where bytes came from.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +155,7 @@ def encode_key(
     cut: bool = False,
     extra: Mapping[str, Json] | None = None,
 ) -> bytes:
-    """One key row; `values` in the order of `tables.KEY_TEXT_COLUMNS`."""
+    """One key row; `values` in the order of `store.columns.KEY_TEXT_COLUMNS`."""
     return b"".join(
         (
             _key_head(KEY_FIELDS, 8, bucket, 8, call),

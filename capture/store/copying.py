@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from capture.errors import BatchRefused
 from capture.row import encode_key
+from capture.store.columns import KEY_COLUMNS, KEY_TEXT_COLUMNS, MESSAGE_COLUMNS
 from capture.store.connection import Connection, RowsRefused
 from capture.store.partitions import Leaf
-from capture.store.tables import KEY_COLUMNS, KEY_TEXT_COLUMNS, MESSAGE_COLUMNS
 
 MOST_REFUSED = 10
 """More bad rows in one batch are our fault, not theirs."""

@@ -6,6 +6,7 @@ TABLE (LIKE …) and ATTACH PARTITION: unlike PARTITION OF, that blocks no inser
 
 from capture.errors import PartitionMissing
 from capture.route import MessageClass
+from capture.store.columns import keys_table, messages_table
 from capture.store.connection import Connection
 from capture.store.partitions import (
     DAY_US,
@@ -18,7 +19,6 @@ from capture.store.partitions import (
     occupied,
     plan,
 )
-from capture.store.tables import KEYS, MESSAGES
 
 LOCK = 0x52484150_50415254
 """Key of the advisory lock that whoever makes or drops partitions holds: "RHAPPART"."""
@@ -33,7 +33,7 @@ join pg_class parent on parent.oid = i.inhparent
 join pg_class leaf on leaf.oid = i.inhrelid
 where parent.relname = any($1::text[]) and parent.relkind = 'p' and pg_table_is_visible(parent.oid)
 """
-_PARENTS = [table.name for tables in (MESSAGES, KEYS) for table in tables.values()]
+_PARENTS = [name(message_class) for name in (messages_table, keys_table) for message_class in MessageClass]
 
 
 async def read_catalog(connection: Connection) -> list[CatalogEntry]:
@@ -73,7 +73,7 @@ async def cover_ahead(connection: Connection, *, now_us: int, step_us: int) -> l
 
 async def _in_use(connection: Connection, message_class: MessageClass, now_us: int) -> bool:
     """Whether a packet of the last day is stored. The leaf made ahead of time is no sign of one."""
-    name = MESSAGES[message_class].name
+    name = messages_table(message_class)
     query = f"select exists (select from {name} where time_us > $1 and time_us <= $2)"  # noqa: S608  # our name
     ((found,),) = await connection.fetch(tuple[bool], query, now_us - DAY_US, now_us)
     return found
@@ -83,8 +83,8 @@ async def _create(connection: Connection, message_class: MessageClass, bounds: B
     ((number,),) = await connection.fetch(tuple[int], "select nextval('leaf_number')")
     leaf = Leaf(message_class, number, bounds.lower_us, bounds.upper_us)
     for parent, name in (
-        (MESSAGES[message_class].name, leaf.messages_table),
-        (KEYS[message_class].name, leaf.keys_table),
+        (messages_table(message_class), leaf.messages_table),
+        (keys_table(message_class), leaf.keys_table),
     ):
         await connection.execute(
             f"create table {name}"

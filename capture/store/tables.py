@@ -3,9 +3,6 @@
 Two tables a class, messages and keys, each partitioned by range of capture time in microseconds, so that no
 driver converts a time on the way. The leaves are data, made by `rotate`, not by migrations. Knows nothing of
 HEP or SIP.
-
-`MESSAGE_COLUMNS` and `KEY_COLUMNS` are the columns that COPY sends, in this order, for every class:
-`capture.row` encodes by them. A message's id is not among them: its default is the next of the sequence.
 """
 
 from sqlalchemy import (
@@ -30,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
 
 from capture.route import MessageClass
+from capture.store.columns import KEY_TEXT_COLUMNS, keys_table, messages_table
 
 NAMING = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -55,7 +53,7 @@ def _c_text(name: str) -> Column[str]:
 
 
 def _message_table(message_class: MessageClass) -> Table:
-    name = f"messages_{message_class.key}"
+    name = messages_table(message_class)
     return Table(
         name,
         metadata,
@@ -87,25 +85,8 @@ def _message_table(message_class: MessageClass) -> Table:
     )
 
 
-KEY_TEXT_COLUMNS = (
-    "sid",
-    "correlation_id",
-    "from_user",
-    "from_domain",
-    "to_user",
-    "to_domain",
-    "ruri_user",
-    "ruri_domain",
-    "pai_user",
-    "auth_user",
-    "contact_user",
-    "user_agent",
-    "node",
-)
-
-
 def _key_table(message_class: MessageClass) -> Table:
-    name = f"keys_{message_class.key}"
+    name = keys_table(message_class)
     columns = [_c_text(column) for column in KEY_TEXT_COLUMNS]
     indexes = [
         Index(f"{name}_{column}_idx", column, postgresql_where=text(f"{column} IS NOT NULL"))
@@ -136,11 +117,6 @@ def _key_table(message_class: MessageClass) -> Table:
 
 MESSAGES: dict[MessageClass, Table] = {c: _message_table(c) for c in MessageClass}
 KEYS: dict[MessageClass, Table] = {c: _key_table(c) for c in MessageClass}
-
-MESSAGE_COLUMNS: tuple[str, ...] = tuple(
-    c.name for c in MESSAGES[MessageClass.CALL].columns if c.name != "id"
-)
-KEY_COLUMNS: tuple[str, ...] = tuple(c.name for c in KEYS[MessageClass.CALL].columns)
 
 journal_position = Table(
     "journal_position",

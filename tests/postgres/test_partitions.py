@@ -12,9 +12,9 @@ from capture.errors import DatabaseAway, PartitionMissing
 from capture.route import MessageClass
 from capture.settings import StorageSettings
 from capture.store import rotate
+from capture.store.columns import MESSAGE_COLUMNS
 from capture.store.connection import Connection
 from capture.store.partitions import DAY_US, HOUR_US, Leaf
-from capture.store.tables import MESSAGE_COLUMNS
 from capture.store.writer import Writer
 from tests.support.proxy import proxied
 from tests.support.rows import START, a_batch, a_journal, leaf_rows, messages

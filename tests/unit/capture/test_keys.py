@@ -1,7 +1,7 @@
 """Which values of a message its call has not shown in a bucket."""
 
 from capture.keys import KEY_RULES, KEY_VALUE_CHARS, KeyMemory, keyed_rules
-from capture.store.tables import KEY_TEXT_COLUMNS
+from capture.store.columns import KEY_TEXT_COLUMNS
 
 ALICE = bytes((192, 0, 2, 1))
 BOB = bytes((192, 0, 2, 2))

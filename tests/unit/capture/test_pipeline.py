@@ -16,8 +16,8 @@ from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSe
 from capture.sip.ids import call_hash
 from capture.stats import Outcome
 from capture.store.codec import PayloadCodec
+from capture.store.columns import KEY_TEXT_COLUMNS
 from capture.store.partitions import Leaf
-from capture.store.tables import KEY_TEXT_COLUMNS
 
 NOW_US = 1_795_000_000_000_000
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"

@@ -5,7 +5,7 @@ import struct
 import msgspec
 
 from capture.row import KEY_FIELDS, MESSAGE_FIELDS, MessageRow, encode_key, encode_message
-from capture.store.tables import KEY_TEXT_COLUMNS
+from capture.store.columns import KEY_TEXT_COLUMNS
 
 
 def fields(encoded: bytes) -> list[bytes | None]:
