@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
+from api.errors import AccountError, ApiError
 from capture.errors import CaptureError, SchemaMismatch
 from capture.intake.sockets import Sockets
 from rhapsode import roles
@@ -41,7 +42,7 @@ HANDLER_POLL_S = 0.02
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 3
-"""A refusal that trying again does not cure: the schema is not for this code."""
+"""A refusal that trying again does not cure: a schema not for this code, a password that cannot be."""
 
 Role = Literal["intake", "worker", "api", "prepare"]
 
@@ -100,10 +101,10 @@ def main(memory: int) -> int:
     set_up_logs(plan.settings.log, plan.name)
     try:
         _run(plan)
-    except SchemaMismatch as error:
+    except (SchemaMismatch, AccountError) as error:
         log.error("%s", error)
         return EXIT_REFUSED
-    except (CaptureError, RhapsodeError) as error:
+    except (CaptureError, RhapsodeError, ApiError) as error:
         log.error("%s", error)
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -15,7 +15,9 @@ from rhapsode.wakeup import Wakeup
 log = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 0.1
-LONGEST_DELAY_S = 10.0
+LONGEST_DELAY_S = 0.8
+"""Whatever dies, and however often, is started again within a second: capture comes before the peace of the
+log."""
 STABLE_S = 10.0
 """A process that lived so long is no longer counted among those that die at once."""
 

@@ -85,7 +85,7 @@ class Supervisor:
         self._api = Child(Plan("api", settings, self._database.url, sockets=(self._web.fileno(),)))
         self._workers: dict[Path, Child] = {}
         self._prepare: Child | None = None
-        self._prepared = False
+        self._prepared = self._failed = False
 
     def _turn(self) -> None:
         """Look at everything once, then sleep until there is something to look at."""
@@ -96,7 +96,7 @@ class Supervisor:
             self._start_preparing()
         if self._prepared:
             self._start_workers(now)
-        if self._prepared or now - self._started_at > PATIENCE_S:
+        if self._prepared or self._is_away(now):
             self._family.add(self._api)  # it refuses a schema that is not migrated yet, but not an absent one
         self._family.start_due(now)
         self._announce(now)
@@ -116,7 +116,8 @@ class Supervisor:
         def on_end(status: int) -> bool:
             self._prepared = status == 0
             self._refused = status == EXIT_REFUSED
-            return status not in (0, EXIT_REFUSED)
+            self._failed = status not in (0, EXIT_REFUSED)
+            return self._failed
 
         plan = Plan("prepare", self._settings, self._database.url, report=write)
         self._prepare = self._family.add(Child(plan, on_end))
@@ -158,10 +159,14 @@ class Supervisor:
             self._tell(f"web {scheme}://{shown_address(self._settings.http, self._web_port)}")
             self._tell_receiving()
             self._tell_password()
-        elif now - self._started_at > PATIENCE_S and not self._prepared:
+        elif self._is_away(now):
             if not self._announced:
                 log.warning("the database does not answer yet; packets are received and kept in the journal")
             self._tell_receiving()
+
+    def _is_away(self, now: float) -> bool:
+        """The database has not been usable so far, and it does not look as if it soon were."""
+        return not self._prepared and (self._failed or now - self._started_at > PATIENCE_S)
 
     def _tell_receiving(self) -> None:
         self._tell(f"hep {shown_address(self._settings.hep, self._hep_port)}")

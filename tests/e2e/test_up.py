@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
@@ -14,6 +15,7 @@ from api.figures import read_journals
 from capture.journal.log import JournalWriter
 from capture.journal.record import Carrier
 from capture.settings import JournalSettings
+from tests.support.database import run_elsewhere
 from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
 
 
@@ -21,6 +23,17 @@ from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arg
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rhapsode]:
     with rhapsode_up(tmp_path_factory.mktemp("up")) as up:
         yield up
+
+
+def data_dir(up: Rhapsode) -> Path:
+    assert up.data_dir is not None
+    return up.data_dir
+
+
+async def execute(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(statement)
+    await connection.close()
 
 
 def test_ready_lines_are_plain_facts(running: Rhapsode) -> None:
@@ -66,14 +79,16 @@ def test_killed_child_is_started_again_within_a_second(running: Rhapsode, role: 
 
 
 def test_second_start_in_a_used_directory_is_refused_in_words(running: Rhapsode) -> None:
-    with Rhapsode(*up_arguments(running.data_dir)) as second:
-        status = second.process.wait(30)
+    with (
+        Rhapsode(*up_arguments(data_dir(running))) as second,
+        Rhapsode("intake", "--data-dir", data_dir(running), "--hep", "127.0.0.1:0") as intake,
+    ):
+        statuses = [refused.process.wait(30) for refused in (second, intake)]
 
-    assert status == 1
-    assert f"{running.data_dir} is in use by process {running.process.pid}" in second.output.replace(
-        "\n", " "
-    )
-    assert "Traceback" not in second.output
+        assert statuses == [1, 1]
+        for refused in (second, intake):
+            refused.wait_for(f"{data_dir(running)} is in use by process {running.process.pid}")
+            assert "Traceback" not in refused.output
 
 
 def test_first_start_prints_a_password_and_the_next_finds_it_even_after_kill_9(tmp_path: Path) -> None:
@@ -144,6 +159,17 @@ def test_own_database_is_used_by_url_and_ctrl_c_stops(tmp_path: Path, empty_data
         assert httpx.get(f"{up.web}/health").status_code == http.client.OK
         assert not (tmp_path / "postgres").exists()
         assert up.stop(signal.SIGINT) == 0
+
+
+def test_schema_of_a_later_version_ends_the_start_in_words(tmp_path: Path, database_url: str) -> None:
+    statement = "update schema_level set level = 999, oldest_code = 999"
+    run_elsewhere(execute(database_url, statement))
+
+    with Rhapsode(*up_arguments(tmp_path), "--database-url", database_url) as up:
+        assert up.process.wait(30) == 1
+        up.wait_for("prepare", timeout_s=1)
+        up.wait_for("999", timeout_s=1)
+        assert "Traceback" not in up.output
 
 
 def test_journal_without_an_intake_gets_a_worker_that_ends(tmp_path: Path) -> None:
