@@ -55,6 +55,7 @@ $(STAMP): requirements.lock pyproject.toml
 	if [ "$$($(BIN)/pip --version 2> /dev/null | grep -c "$(CURDIR)/$(VENV)/")" != 1 ]; then \
 	    echo "making $(VENV) with $$found"; "$$found" -m venv --clear $(VENV); \
 	fi
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
+	@echo "installing into $(VENV), once; this may take a minute"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
 	@echo "$(CURDIR)" > $@
