@@ -192,6 +192,9 @@ class EmbeddedPostgres:
 
     def _release(self) -> None:
         self._process = None
+        if self.socket_directory.parent != self.directory:
+            with contextlib.suppress(OSError):  # gone, or a killed server's socket is still in it
+                self.socket_directory.rmdir()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -84,7 +84,7 @@ def test_long_path_gets_a_short_socket(tmp_path: Path) -> None:
         assert asyncio.run(query(server.url, "select 1")) == 1
     finally:
         server.stop()
-        server.socket_directory.rmdir()
+    assert not server.socket_directory.exists(), "it is outside of what an operator would remove"
 
 
 def test_server_ends_with_its_killed_parent(tmp_path: Path) -> None:
