@@ -255,5 +255,5 @@ def wait_for_outcomes(running: Rhapsode, packets: int, timeout_s: float = 60.0) 
         )
         if ended >= packets:
             return figures
-        assert time.monotonic() < deadline, f"{ended} of {packets} after {timeout_s} s:\n{running.output}"
+        assert time.monotonic() < deadline, f"{ended} of {packets}: {figures}\n{running.output}"
         time.sleep(0.05)
