@@ -27,3 +27,12 @@ def test_every_dependency_is_locked_with_hashes() -> None:
     locked = re.findall(r"^([\w-]+)==\S+(?: ;[^\\\n]*)? \\\n    --hash=sha256:", lock, re.MULTILINE)
 
     assert names <= set(locked)
+
+
+def test_readme_names_every_setting_with_the_unit_and_default_of_its_page() -> None:
+    row = re.compile(r"^\| (`[^`]+`) \| (.*?) \| (.*?) \| (.*?) \|", re.MULTILINE)
+    page = row.findall((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert len(page) > 30
+    assert row.findall(readme) == page
