@@ -42,6 +42,9 @@ _MAX_REMEMBERED = 4096
 """Bytes of digests kept for one call in one bucket (16 a value): a call that shows more is forgotten and
 written again, so that one Call-ID used for everything cannot make each look-up longer than the last."""
 
+_ADDRESS, _EXTRA = 1 << 16, 1 << 17
+"""Seeds of these digests; those of the text columns are their indexes. One value in two columns is two."""
+
 _digest = xxhash.xxh3_128_digest
 
 
@@ -96,13 +99,11 @@ class KeyMemory:
         seen = self._young.get(place)
         if seen is None:
             seen = self._old.pop(place, b"")
-        # The text form has no NUL, so the joined text is unambiguous; addresses have their length in front.
-        joined = (
-            "\0".join(values).encode() + b"\0%d" % len(source or b"") + (source or b"") + (destination or b"")
-        )
+        # The text form has no NUL and the seed tells where the addresses part: no two messages look alike.
+        parts = ["\0".join(values).encode(), source or b"", destination or b""]
         if extra:
-            joined += "\0".join(f"\0{name}\0{value}" for name, value in extra.items()).encode()
-        whole = _digest(joined)
+            parts += [f"{name}\0{value}\0".encode() for name, value in extra.items()]
+        whole = _digest(b"\0".join(parts), len(parts[1]) << 8 | len(parts[2]))
         if whole in seen:
             self._remember(place, seen)
             return None
@@ -130,7 +131,7 @@ def _pick_new(
     cut = False
     for index, value in enumerate(values):
         if value:
-            digest = _digest(b"%d\0" % index + value.encode())
+            digest = _digest(value.encode(), index)
             if digest not in seen:
                 shown.append(digest)
                 picked[index] = value[:KEY_VALUE_CHARS]
@@ -138,14 +139,14 @@ def _pick_new(
     addresses: list[bytes | None] = [None, None]
     for index, address in enumerate((source, destination)):
         if address is not None:
-            digest = _digest(b"address\0" + address)
+            digest = _digest(address, _ADDRESS)
             if digest not in seen and digest not in shown:
                 shown.append(digest)
                 addresses[index] = address
     others: dict[str, list[str]] = {}
     for name, value in (extra or {}).items():
         if value:
-            digest = _digest(f"extra\0{name}\0{value}".encode())
+            digest = _digest(f"{name}\0{value}".encode(), _EXTRA)
             if digest not in seen:
                 shown.append(digest)
                 others[name] = [value[:KEY_VALUE_CHARS]]

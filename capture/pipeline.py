@@ -75,7 +75,7 @@ class Pipeline:
         self._find_leaf = find_leaf
         self._keys = keys
         self._duplicates = DuplicateWindow(storage.deduplicate_ms * 1000) if storage.deduplicate_ms else None
-        self._leaf_of: dict[str, Leaf] = {}
+        self._last_leaf: Leaf | None = None
 
     def process(self, record: Record, origin: int, rows: Rows) -> None:
         """Deal with one record: its rows, if any, and its one outcome go to `rows`.
@@ -140,9 +140,13 @@ class Pipeline:
 
     def _leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
         """Mostly that of the message before; the worker knows the others."""
-        leaf = self._leaf_of.get(message_class.value)
-        if leaf is None or not leaf.lower_us <= time_us < leaf.upper_us:
-            leaf = self._leaf_of[message_class.value] = self._find_leaf(message_class, time_us)
+        leaf = self._last_leaf
+        if (
+            leaf is None
+            or leaf.message_class is not message_class
+            or not leaf.lower_us <= time_us < leaf.upper_us
+        ):
+            leaf = self._last_leaf = self._find_leaf(message_class, time_us)
         return leaf
 
     def _add_keys(self, rows: LeafRows, leaf: Leaf, call: int, packet: Packet, meaning: Meaning) -> None:
