@@ -21,9 +21,9 @@ from capture.row import MessageRow, encode_key, encode_message
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.sip.ids import call_hash
 from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.store.batch import LeafRows
 from capture.store.codec import PayloadCodec
 from capture.store.partitions import Leaf
-from capture.store.writer import LeafRows
 
 FindLeaf = Callable[[MessageClass, int], Leaf]
 """The leaf that covers a class and a time; made if there is none, which may wait for the database."""

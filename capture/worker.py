@@ -35,10 +35,11 @@ from capture.pipeline import Pipeline, Rows
 from capture.route import MessageClass
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.store.batch import Batch
 from capture.store.bridge import LoopThread
 from capture.store.codec import PayloadCodec
 from capture.store.partitions import Leaf, PartitionMap
-from capture.store.writer import Batch, Writer
+from capture.store.writer import Writer
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ not at all.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from capture.route import MessageClass
 from capture.settings import StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
 from capture.store import rotate
+from capture.store.batch import Batch
 from capture.store.codec import Dictionary, shipped_dictionary
 from capture.store.connection import Connection, RowsRefused
 from capture.store.copying import CopyOnce, CopyWithout
@@ -43,32 +43,6 @@ set segment = $4, byte_offset = $5, number = $6, updated_at = now(),
     {", ".join(f"{name} = {name} + ${index}" for index, name in enumerate(_OUTCOMES, 7))}
 where journal = $1 and segment = $2 and byte_offset = $3
 """  # noqa: S608 # column names of our own
-
-
-@dataclass(slots=True)
-class LeafRows:
-    """The rows of a batch for one leaf: tuples of binary COPY, without header and trailer."""
-
-    messages: list[bytes] = field(default_factory=list)
-    origins: list[int] = field(default_factory=list)
-    """For each message, whatever tells the caller which packet it came from."""
-    keys: list[bytes] = field(default_factory=list)
-    key_calls: list[int] = field(default_factory=list)
-    """For each key row its `call`, by which a marked row replaces it should it be refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the records between two places of a journal came to."""
-
-    journal: UUID
-    start: Position
-    end: Position
-    outcomes: list[int]
-    """How many records ended in each of WORKER_OUTCOMES, in that order; messages count as written."""
-    leaves: dict[Leaf, LeafRows]
-    synchronous: bool
-    """COMMIT returns only once it is on disk: then the journal before `end` may be deleted."""
 
 
 class StoredPosition(NamedTuple):

@@ -14,8 +14,9 @@ from capture.journal.record import Position
 from capture.route import MessageClass
 from capture.row import encode_message
 from capture.settings import StorageSettings
+from capture.store.batch import Batch
 from capture.store.partitions import Leaf
-from capture.store.writer import Batch, Writer
+from capture.store.writer import Writer
 from tests.support.rows import START, a_batch, a_journal, a_key, a_row, leaf_rows, messages, with_bad_text
 
 NOW_US = 1_790_000_000_000_000

@@ -7,9 +7,9 @@ import msgspec
 
 from capture.journal.record import Position
 from capture.row import MessageRow, encode_key, encode_message
+from capture.store.batch import Batch, LeafRows
 from capture.store.columns import KEY_TEXT_COLUMNS
 from capture.store.partitions import Leaf
-from capture.store.writer import Batch, LeafRows
 
 START = Position(1, 64, 1)
 

@@ -13,9 +13,10 @@ from capture.pipeline import Pipeline, Rows
 from capture.route import MessageClass
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.stats import Outcome
+from capture.store.batch import Batch
 from capture.store.codec import PayloadCodec
 from capture.store.partitions import Leaf
-from capture.store.writer import Batch, Writer
+from capture.store.writer import Writer
 
 BATCH = 97
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
