@@ -8,6 +8,7 @@ never twice at one place.
 from capture.journal.figures import WorkerFigure
 
 _LETHAL_DEATHS = 2
+_MARK = int(WorkerFigure.MARK)
 
 
 class PacketMark:
@@ -37,7 +38,7 @@ class PacketMark:
 
     def set(self, segment: int, offset: int) -> None:
         """The packet at this place is being decoded."""
-        self._words[WorkerFigure.MARK] = segment << 32 | offset
+        self._words[_MARK] = segment << 32 | offset
 
     def clear(self) -> None:
-        self._words[WorkerFigure.MARK] = 0
+        self._words[_MARK] = 0

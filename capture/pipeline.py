@@ -28,6 +28,11 @@ from capture.store.partitions import Leaf
 FindLeaf = Callable[[MessageClass, int], Leaf]
 """The leaf that covers a class and a time; made if there is none, which may wait for the database."""
 
+# By name, because a member looked up in its class costs 0.2 µs, and a packet asks for several.
+_TCP_RUBBISH = Carrier.TCP_RUBBISH
+_WRITTEN, _FILTERED, _REFUSED = int(Outcome.WRITTEN), int(Outcome.FILTERED), int(Outcome.REFUSED)
+_DUPLICATE, _MALFORMED = int(Outcome.DUPLICATE), int(Outcome.MALFORMED)
+
 _KEEP_ALIVES = frozenset([b"HEP PING", b"HEPPING"])
 """What HFP and hepgen.js send to keep a connection open."""
 _NOTHING = b"\r\n\0 \t"
@@ -50,7 +55,7 @@ class Rows:
         return rows
 
     def count_malformed(self, reason: str) -> None:
-        self.outcomes[Outcome.MALFORMED] += 1
+        self.outcomes[_MALFORMED] += 1
         self.malformed[reason] = self.malformed.get(reason, 0) + 1
 
 
@@ -83,7 +88,7 @@ class Pipeline:
         `origin` names the record in `LeafRows.origins`. A StoreError of `find_leaf` passes through: the
         record then has no outcome.
         """
-        if record.carrier is Carrier.TCP_RUBBISH:
+        if record.carrier is _TCP_RUBBISH:
             rows.count_malformed("stream")
             return
         try:
@@ -92,9 +97,9 @@ class Pipeline:
             rows.count_malformed(error.reason)
             return
         if not self._gate.admits(packet.auth_key, record.peer):
-            outcome = Outcome.REFUSED
+            outcome = _REFUSED
         elif _is_keep_alive(packet):
-            outcome = Outcome.FILTERED
+            outcome = _FILTERED
         else:
             outcome = self._store(packet, record.arrival_us, origin, rows)
         rows.outcomes[outcome] += 1
@@ -103,40 +108,41 @@ class Pipeline:
         """To be called when a packet's processing broke off: a key may be remembered that was not written."""
         self._keys.forget()
 
-    def _store(self, packet: Packet, arrival_us: int, origin: int, rows: Rows) -> Outcome:
+    def _store(self, packet: Packet, arrival_us: int, origin: int, rows: Rows) -> int:
         time_us, time_flag, sender_time_us = capture_time(packet.seconds, packet.microseconds, arrival_us)
         if self._duplicates is not None and self._duplicates.is_duplicate(packet, time_us, arrival_us):
-            return Outcome.DUPLICATE
+            return _DUPLICATE
         meaning = self._interpreter.interpret(packet, sender_time_us)
         leaf = self._leaf(meaning.message_class, time_us)
         of_leaf = rows.of(leaf)
         call = call_hash(meaning.sid)
         self._add_keys(of_leaf, leaf, call, packet, meaning)
         codec, raw = self._codec.encode(packet.payload)
+        # By position, in the order of the fields: by name it takes 0.8 µs more.
         row = MessageRow(
-            time_us=time_us,
-            delay_us=arrival_us - time_us,
-            call=call,
-            capture_id=packet.capture_id,
-            source_port=packet.source_port,
-            destination_port=packet.destination_port,
-            flags=meaning.flags | time_flag,
-            protocol_type=meaning.protocol_type,
-            ip_protocol=packet.ip_protocol,
-            raw_codec=codec,
-            source=packet.source,
-            destination=packet.destination,
-            method=meaning.method,
-            node_name=meaning.node_name,
-            correlation_id=meaning.correlation_id,
-            session_id=meaning.session_id,
-            parse_error=meaning.parse_error,
-            extra=meaning.extra,
-            raw=raw,
+            time_us,
+            arrival_us - time_us,
+            call,
+            packet.capture_id,
+            packet.source_port,
+            packet.destination_port,
+            meaning.flags | time_flag,
+            meaning.protocol_type,
+            packet.ip_protocol,
+            codec,
+            packet.source,
+            packet.destination,
+            meaning.method,
+            meaning.node_name,
+            meaning.correlation_id,
+            meaning.session_id,
+            meaning.parse_error,
+            meaning.extra,
+            raw,
         )
         of_leaf.messages.append(encode_message(row))
         of_leaf.origins.append(origin)
-        return Outcome.WRITTEN
+        return _WRITTEN
 
     def _leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
         """Mostly that of the message before; the worker knows the others."""
