@@ -5,6 +5,9 @@ while the worker waits or commits, so a worker ended by an operator or by the sy
 never twice at one place.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from capture.journal.figures import WorkerFigure
 
 _LETHAL_DEATHS = 2
@@ -42,3 +45,11 @@ class PacketMark:
 
     def clear(self) -> None:
         self._words[_MARK] = 0
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """While the worker waits for others on this packet's behalf; it may yet kill after that."""
+        mark = self._words[WorkerFigure.MARK]
+        self.clear()
+        yield
+        self._words[WorkerFigure.MARK] = mark

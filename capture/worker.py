@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
-_DRAIN_S = 4.0
-"""How long a worker told to stop goes on with what the journal holds; the rest waits for the next start."""
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _COVER_AHEAD_S = 60.0
 _MALFORMED = {
@@ -72,6 +70,9 @@ class WorkerOptions:
     accept: AcceptSettings = field(default_factory=AcceptSettings)
     until_drained: bool = False
     """End once the journal holds nothing more and no intake writes to it."""
+    drain_s: float = 4.0
+    """How long a worker told to stop goes on with what the journal holds; the rest waits for its next start,
+    in seconds."""
 
 
 def run(options: WorkerOptions) -> None:
@@ -197,22 +198,30 @@ class _Session:
 
     def _find_leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
         leaf = self._partitions.find(message_class, time_us)
+        if leaf is None or leaf not in self._noted:
+            with self._mark.lifted():
+                leaf = self._prepare_leaf(leaf, message_class, time_us)
+        return leaf
+
+    def _prepare_leaf(self, leaf: Leaf | None, message_class: MessageClass, time_us: int) -> Leaf:
+        """Make the leaf if there is none, and note how its keys are made: both wait for the database."""
         if leaf is None:
-            self._mark.clear()
             leaf = self._loop.call(self._writer.cover(message_class, time_us))
             self._partitions = self._loop.call(self._writer.read_partitions())
-        if leaf not in self._noted:
-            self._loop.call(self._writer.note_keying(leaf, self._keying))
-            self._noted.add(leaf)
+        self._loop.call(self._writer.note_keying(leaf, self._keying))
+        self._noted.add(leaf)
         return leaf
 
     def _is_over(self) -> bool:
-        if self._next < len(self._records):
-            return self._deadline is not None and time.monotonic() > self._deadline
         if self._stop.is_set():
             if self._deadline is None:
-                self._deadline = time.monotonic() + _DRAIN_S
-            return self._deadline < time.monotonic() or not self._read()
+                self._deadline = time.monotonic() + self._options.drain_s
+            if time.monotonic() > self._deadline:
+                return True
+        if self._next < len(self._records):
+            return False
+        if self._stop.is_set():
+            return not self._read()
         return self._options.until_drained and not self._read() and self._reader.drained
 
     def _fill_and_send(self, pipeline: Pipeline) -> None:

@@ -30,12 +30,15 @@ from pathlib import Path
 from capture.settings import StorageSettings
 from capture.worker import WorkerOptions, run
 storage = StorageSettings(batch_rows=int(sys.argv[3]))
-run(WorkerOptions(Path(sys.argv[1]), sys.argv[2], storage=storage, until_drained="drain" in sys.argv))
+drained, drain_s = "drain" in sys.argv, float(sys.argv[4])
+run(WorkerOptions(Path(sys.argv[1]), sys.argv[2], storage=storage, until_drained=drained, drain_s=drain_s))
 """
 
 
 class WorkerProcess:
-    def __init__(self, journal: Path, url: str, *, batch_rows: int = 50, drain: bool = False) -> None:
+    def __init__(
+        self, journal: Path, url: str, *, batch_rows: int = 50, drain: bool = False, drain_s: float = 4.0
+    ) -> None:
         words = [
             sys.executable,
             "-c",
@@ -43,6 +46,7 @@ class WorkerProcess:
             str(journal),
             url,
             str(batch_rows),
+            str(drain_s),
             *(["drain"] if drain else []),
         ]
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE)
@@ -229,3 +233,57 @@ def test_killed_worker_s_successor_goes_on_from_the_stored_position(
     assert between < 3000
     assert stored(database_url) == 3000
     assert outcomes(database_url)["written"] == 3000
+
+
+async def wait_for_waiting(connection: "asyncpg.Connection[asyncpg.Record]", number: int) -> None:
+    """Until so many statements wait for the lock; those of killed workers go on waiting."""
+    waiting = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+        " and query like '%leaf_keying%' and state = 'active'"
+    )
+    deadline = time.monotonic() + 30
+    # A transaction keeps what it has seen of the activity until it is told to look anew.
+    while await connection.fetchval(waiting) < number:
+        assert time.monotonic() < deadline, "nobody waits for the lock"
+        await connection.execute("select pg_stat_clear_snapshot()")
+
+
+def test_packet_for_which_the_database_is_waited_for_is_not_blamed_for_the_worker_s_death(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    append(writer, [sender.packet(number) for number in range(20)])
+    writer.close()
+
+    async def kill_waiting_workers() -> None:
+        blocker = await asyncpg.connect(database_url)
+        try:
+            await blocker.execute("begin; lock table leaf_keying in access exclusive mode")
+            for number in range(3):
+                worker = WorkerProcess(journal, database_url, drain=True)
+                await wait_for_waiting(blocker, number + 1)
+                worker.process.kill()
+                worker.finish()
+        finally:
+            await blocker.close()
+
+    asyncio.run(kill_waiting_workers())
+    said = WorkerProcess(journal, database_url, drain=True).finish()
+
+    assert outcomes(database_url)["failed"] == 0, said
+    assert stored(database_url) == 20
+
+
+def test_worker_told_to_stop_leaves_a_long_backlog_to_the_next_start(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    packets = [sender.packet(number) for number in range(1000)]
+    for _ in range(30):
+        append(writer, packets)
+
+    worker = WorkerProcess(journal, database_url, batch_rows=150, drain_s=0.1)
+    wait_for_rows(database_url, 1)
+    said = worker.stop()
+
+    assert worker.process.returncode == 0, said
+    assert stored(database_url) < 30_000

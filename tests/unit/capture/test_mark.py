@@ -52,3 +52,14 @@ def test_place_stays_named_until_it_is_survived() -> None:
     assert PacketMark(figures).find_lethal() == (3, 64)
     PacketMark(figures).survive()
     assert PacketMark(figures).find_lethal() is None
+
+
+def test_mark_is_lifted_only_while_the_worker_waits() -> None:
+    figures = words()
+    mark = PacketMark(figures)
+    mark.set(3, 64)
+
+    with mark.lifted():
+        assert figures[WorkerFigure.MARK] == 0
+
+    assert figures[WorkerFigure.MARK] == 3 << 32 | 64
