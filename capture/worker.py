@@ -7,6 +7,7 @@ stored position with nothing remembered. Holds no packet logic.
 
 import gc
 import logging
+import os
 import signal
 import socket
 import threading
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
+_HANG_S = 2.0
+"""How much longer the last commit may take, before the database is taken to hang."""
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _COVER_AHEAD_S = 60.0
 _MALFORMED = {
@@ -81,14 +84,36 @@ def run(options: WorkerOptions) -> None:
     JournalError if another worker holds the journal; SchemaMismatch if the database is not for this code.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _obey_signals(stop, options.drain_s + _HANG_S)
     # Per-packet values hold no cycles, so what the collector would look through is only what lives for ever.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     with closing(JournalReader.open(options.journal_dir)) as reader:
         Worker(options, reader, stop).run()
+
+
+def _obey_signals(stop: threading.Event, limit_s: float) -> None:
+    """Stop by SIGTERM or SIGINT: in order if that takes no longer than `limit_s`, at once by a second one.
+
+    Ending in the middle loses nothing: the next start goes on from the stored position.
+    """
+
+    def told(*_: object) -> None:
+        if stop.is_set():
+            os._exit(0)
+        stop.set()
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
+
+    def give_up(*_: object) -> None:
+        try:
+            log.warning("the database does not answer; the rest waits in the journal for the next start")
+        finally:
+            os._exit(0)
+
+    signal.signal(signal.SIGALRM, give_up)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
 
 
 class Worker:

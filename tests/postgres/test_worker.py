@@ -235,12 +235,11 @@ def test_killed_worker_s_successor_goes_on_from_the_stored_position(
     assert outcomes(database_url)["written"] == 3000
 
 
-async def wait_for_waiting(connection: "asyncpg.Connection[asyncpg.Record]", number: int) -> None:
-    """Until so many statements wait for the lock; those of killed workers go on waiting."""
+async def wait_for_waiting(connection: "asyncpg.Connection[asyncpg.Record]", number: int = 1) -> None:
+    """Until so many statements wait for a lock; those of killed workers go on waiting."""
     waiting = (
         "select count(*) from pg_stat_activity"
-        " where datname = current_database() and wait_event_type = 'Lock'"
-        " and query like '%leaf_keying%' and state = 'active'"
+        " where datname = current_database() and wait_event_type = 'Lock' and state = 'active'"
     )
     deadline = time.monotonic() + 30
     # A transaction keeps what it has seen of the activity until it is told to look anew.
@@ -287,3 +286,32 @@ def test_worker_told_to_stop_leaves_a_long_backlog_to_the_next_start(
 
     assert worker.process.returncode == 0, said
     assert stored(database_url) < 30_000
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_worker_told_to_stop_does_not_wait_for_a_database_that_hangs(
+    writer: JournalWriter, journal: Path, database_url: str, signals: int
+) -> None:
+    append(writer, [sender.packet(0)])
+    # The second signal stops at once, however long the first would have left it.
+    drain_s = {1: 0.1, 2: 60.0}[signals]
+
+    async def stop_waiting_worker() -> WorkerProcess:
+        blocker = await asyncpg.connect(database_url)
+        try:
+            await blocker.execute("begin; lock table journal_position in access exclusive mode")
+            worker = WorkerProcess(journal, database_url, drain_s=drain_s)
+            await wait_for_waiting(blocker)
+            for _ in range(signals):
+                worker.process.send_signal(signal.SIGTERM)
+                # Two at once are one to the kernel.
+                await asyncio.sleep(0.2)
+            await asyncio.to_thread(worker.process.wait, 6)
+        finally:
+            await blocker.close()
+        return worker
+
+    worker = asyncio.run(stop_waiting_worker())
+
+    said = worker.finish()
+    assert worker.process.returncode == 0, said
