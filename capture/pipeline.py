@@ -104,9 +104,11 @@ class Pipeline:
             outcome = self._store(packet, record.arrival_us, origin, rows)
         rows.outcomes[outcome] += 1
 
-    def forget_keys(self) -> None:
-        """To be called when a packet's processing broke off: a key may be remembered that was not written."""
+    def forget(self) -> None:
+        """To be called when a packet's processing broke off: it may be remembered though it was not written."""
         self._keys.forget()
+        if self._duplicates is not None:
+            self._duplicates.forget()
 
     def _store(self, packet: Packet, arrival_us: int, origin: int, rows: Rows) -> int:
         time_us, time_flag, sender_time_us = capture_time(packet.seconds, packet.microseconds, arrival_us)

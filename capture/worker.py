@@ -312,7 +312,7 @@ class _Session:
             raise
         except Exception:
             log.exception("packet %d cannot be processed and is set aside", record.number)
-            pipeline.forget_keys()
+            pipeline.forget()
             self._set_aside(record, "cannot be processed")
             rows.outcomes[Outcome.FAILED] += 1
 

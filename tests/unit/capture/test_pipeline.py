@@ -58,13 +58,14 @@ def a_pipeline(
     accept: AcceptSettings | None = None,
     sip: SipSettings | None = None,
     storage: StorageSettings | None = None,
+    codec: PayloadCodec | None = None,
 ) -> Pipeline:
     return Pipeline(
         hep=HepSettings(),
         accept=accept or AcceptSettings(),
         sip=sip or SipSettings(),
         storage=storage or StorageSettings(),
-        codec=PayloadCodec(),
+        codec=codec or PayloadCodec(),
         find_leaf=lambda message_class, time_us: Leaf(
             message_class, 1, time_us - time_us % 1000, time_us + 1000
         ),
@@ -271,3 +272,26 @@ def test_a_leg_header_gives_the_correlation_id_where_the_sender_gives_none() -> 
     assert Interpreter(headers).interpret(a_packet(), None).correlation_id == "blue"
     assert Interpreter(headers).interpret(sent, None).correlation_id == "sent"
     assert Interpreter(wins).interpret(sent, None).correlation_id == "blue"
+
+
+class _CodecThatFailsOnce(PayloadCodec):
+    failed = False
+
+    def encode(self, payload: bytes) -> tuple[int, bytes]:
+        if self.failed:
+            return super().encode(payload)
+        self.failed = True
+        raise MemoryError
+
+
+def test_message_whose_processing_broke_off_hides_neither_its_copy_nor_its_values() -> None:
+    pipeline = a_pipeline(storage=StorageSettings(deduplicate_ms=500), codec=_CodecThatFailsOnce())
+    with pytest.raises(MemoryError):
+        pipeline.process(a_record(a_packet()), 0, Rows())
+    pipeline.forget()
+    rows = Rows()
+
+    pipeline.process(a_record(a_packet(), number=2), 1, rows)
+
+    assert outcomes(rows) == ["WRITTEN"]
+    assert [len(of_leaf.keys) for of_leaf in rows.leaves.values()] == [1]
