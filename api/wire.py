@@ -72,9 +72,12 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
-def describe_body(model: type[msgspec.Struct]) -> JsonSchema:
-    """`openapi_extra` of a route whose body `json_body(model)` reads."""
-    content = {"application/json": {"schema": schema_of(model)}}
+def describe_body(model: type[msgspec.Struct], example: JsonSchema | None = None) -> JsonSchema:
+    """`openapi_extra` of a route whose body `json_body(model)` reads; `example` is where its page starts from."""
+    schema = schema_of(model)
+    if example is not None:
+        schema["examples"] = [example]
+    content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -11,6 +11,8 @@ from api.schemas.common import REFUSED
 from api.schemas.fields import class_fields
 from api.schemas.rows import RowShape, data_row, message_row, oldest_first
 from api.schemas.search import (
+    DATA_EXAMPLE,
+    MESSAGE_EXAMPLE,
     SearchAnswer,
     SearchObject,
     answer_headers,
@@ -32,7 +34,10 @@ RESPONSES = REFUSED | {201: describe_answer(SearchAnswer, "The messages, oldest 
 
 
 @router.post(
-    "/search/call/data", status_code=201, responses=RESPONSES, openapi_extra=describe_body(SearchObject)
+    "/search/call/data",
+    status_code=201,
+    responses=RESPONSES,
+    openapi_extra=describe_body(SearchObject, DATA_EXAMPLE),
 )
 async def search_data(user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """The newest messages that match the form, without their payload."""
@@ -57,7 +62,10 @@ async def search_data(user: CurrentUser, context: Context, body: Body) -> JsonAn
 
 
 @router.post(
-    "/search/call/message", status_code=201, responses=RESPONSES, openapi_extra=describe_body(SearchObject)
+    "/search/call/message",
+    status_code=201,
+    responses=RESPONSES,
+    openapi_extra=describe_body(SearchObject, MESSAGE_EXAMPLE),
 )
 async def search_message(user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, with payload."""

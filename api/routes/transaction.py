@@ -9,6 +9,7 @@ from api.context import Context
 from api.schemas.common import REFUSED
 from api.schemas.rows import RowShape, oldest_first, transaction_of
 from api.schemas.search import (
+    TRANSACTION_EXAMPLE,
     SearchObject,
     TransactionAnswer,
     answer_headers,
@@ -26,7 +27,10 @@ RESPONSES = REFUSED | {201: describe_answer(TransactionAnswer, "The calls' messa
 
 
 @router.post(
-    "/call/transaction", status_code=201, responses=RESPONSES, openapi_extra=describe_body(SearchObject)
+    "/call/transaction",
+    status_code=201,
+    responses=RESPONSES,
+    openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
 async def show_transaction(user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """All messages of the given Call-IDs, over every class, as the web UI draws them."""

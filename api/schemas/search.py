@@ -204,3 +204,16 @@ def answer_headers(incomplete: str | None, warnings: Sequence[str] = ()) -> dict
         text = "; ".join(warnings)[:MAX_WARNING_CHARS]
         headers["X-Rhapsode-Warning"] = quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace")
     return headers
+
+
+def example_search(key: str, value: object) -> dict[str, object]:
+    """A request that finds something where anything has been captured: these twenty years, one class."""
+    return {
+        "timestamp": {"from": 1_577_836_800_000, "to": 2_208_988_800_000},
+        "param": {"search": {key: value}},
+    }
+
+
+DATA_EXAMPLE = example_search("1_call", [{"name": "data_header.method", "value": "INVITE", "type": "string"}])
+MESSAGE_EXAMPLE = example_search("1_call", {"uuid": [1]})
+TRANSACTION_EXAMPLE = example_search("1_call", {"callid": ["a84b4c76e66710@10.0.0.1"]})

@@ -256,3 +256,16 @@ async def test_corrupt_payload_is_its_own_messages_error(database_url: str, api:
     assert [("parse_error" in row) for row in everything] == [False, True, False]
     assert by_call[1]["sid"] == "a84b4c76e66710@10.0.0.1"
     assert "stored payload cannot be read" in by_call[1]["parse_error"]
+
+
+async def test_examples_of_the_description_find_the_message_they_name(api: Api, database_url: str) -> None:
+    await store(database_url, [a_packet(START_US, sip())])
+    paths = (await api.client.get("/openapi.json")).json()["paths"]
+    totals = {}
+
+    for path in ("/search/call/data", "/search/call/message", "/call/transaction"):
+        content = paths[f"/api/v3{path}"]["post"]["requestBody"]["content"]["application/json"]
+        example = content["schema"]["examples"][0]
+        totals[path] = (await api.client.post(f"/api/v3{path}", json=example)).json()["total"]
+
+    assert totals == {"/search/call/data": 1, "/search/call/message": 1, "/call/transaction": 1}
