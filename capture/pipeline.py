@@ -105,7 +105,7 @@ class Pipeline:
         rows.outcomes[outcome] += 1
 
     def forget(self) -> None:
-        """To be called when a packet's processing broke off: it may be remembered though it was not written."""
+        """To be called when a packet's processing broke off: it may be remembered, but was not written."""
         self._keys.forget()
         if self._duplicates is not None:
             self._duplicates.forget()
