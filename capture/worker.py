@@ -49,6 +49,9 @@ _IDLE_S = 0.5
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BATCH_BYTES = 16 * 1024 * 1024
+"""Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
+1.5 GB of memory."""
 _COVER_AHEAD_S = 60.0
 _MALFORMED = {
     "short": WorkerFigure.MALFORMED_SHORT,
@@ -255,11 +258,12 @@ class _Session:
         taken: list[Record] = []
         storage = self._options.storage
         due: float | None = None
-        while len(taken) < storage.batch_rows:
+        held_bytes = 0
+        while len(taken) < storage.batch_rows and held_bytes < _BATCH_BYTES:
             if self._next < len(self._records) or self._read():
                 if due is None:
                     due = time.monotonic() + storage.batch_delay_ms / 1000
-                self._take(pipeline, rows, taken)
+                held_bytes += self._take(pipeline, rows, taken)
                 continue
             if taken:
                 wait_s = (due or 0.0) - time.monotonic()
@@ -285,8 +289,8 @@ class _Session:
         self._records, self._next = chunk.records, 0
         return bool(chunk.records)
 
-    def _take(self, pipeline: Pipeline, rows: Rows, taken: list[Record]) -> None:
-        """Decode what has been read, up to the batch's end."""
+    def _take(self, pipeline: Pipeline, rows: Rows, taken: list[Record]) -> int:
+        """Decode what has been read, up to the batch's end; the journal's bytes that it was."""
         records, mark, lethal = self._records, self._mark, self._lethal
         room = self._options.storage.batch_rows - len(taken)
         for record in records[self._next : self._next + room]:
@@ -303,7 +307,9 @@ class _Session:
                 self._process(pipeline, record, len(taken), rows)
             taken.append(record)
         mark.clear()
-        self._next = min(self._next + room, len(records))
+        first, self._next = records[self._next], min(self._next + room, len(records))
+        # All that one read gives is of one segment.
+        return records[self._next - 1].end.offset - first.offset
 
     def _process(self, pipeline: Pipeline, record: Record, origin: int, rows: Rows) -> None:
         try:

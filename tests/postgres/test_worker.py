@@ -315,3 +315,16 @@ def test_worker_told_to_stop_does_not_wait_for_a_database_that_hangs(
 
     said = worker.finish()
     assert worker.process.returncode == 0, said
+
+
+def test_large_packets_make_small_batches(journal: Path, database_url: str) -> None:
+    writer = JournalWriter.open(journal, JournalSettings())
+    packets = [sender.hep3(sender.payload(n) + bytes(60_000), time.time_ns() // 1000) for n in range(100)]
+    for _ in range(6):
+        append(writer, packets)
+    writer.close()
+
+    said = WorkerProcess(journal, database_url, batch_rows=2000, drain=True).finish()
+
+    assert stored(database_url) == 600, said
+    assert read_figures(journal / "worker.figures")["batches"] >= 3
