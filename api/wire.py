@@ -73,7 +73,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
 
 def describe_body(model: type[msgspec.Struct], example: JsonSchema | None = None) -> JsonSchema:
-    """`openapi_extra` of a route whose body `json_body(model)` reads; `example` is where its page starts from."""
+    """`openapi_extra` of a route whose body `json_body(model)` reads, with an example to start from."""
     schema = schema_of(model)
     if example is not None:
         schema["examples"] = [example]
