@@ -85,7 +85,7 @@ def _packets(journals: list[Journal]) -> Iterator[Metric]:
     yield packets
     malformed = CounterMetricFamily(
         "rhapsode_malformed",
-        "Packets that were not HEP, by the reason, since their worker's start.",
+        "Packets that were not HEP, by the reason.",
         labels=["reason"],
     )
     for reason in MALFORMED_REASONS:

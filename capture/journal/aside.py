@@ -15,6 +15,7 @@ from xxhash import xxh3_64_hexdigest
 
 from capture.errors import JournalError
 from capture.journal.directory import make_directory, sync_directory, write_whole
+from capture.journal.figures import INTAKE_FIGURES, FigureFile, IntakeFigure
 from capture.journal.log import JournalWriter
 from capture.journal.record import Arrival, Carrier, Record
 from capture.settings import JournalSettings
@@ -149,9 +150,17 @@ def _build(directory: Path, packets: list[tuple[str, Arrival]], settings: Journa
             if writer.append(batch) != len(batch):
                 raise JournalError(f"no room in {directory.parent} for the packets to be replayed")
         writer.sync()
+        _count_received(directory, writer)
     finally:
         writer.close()
     write_whole(directory / REPLAYED_NAME, json.dumps([name for name, _ in packets]).encode())
+
+
+def _count_received(directory: Path, writer: JournalWriter) -> None:
+    """As intake does: each of these packets will have an outcome again."""
+    figures = FigureFile.open(directory / INTAKE_FIGURES, IntakeFigure, writer.id)
+    figures.words[IntakeFigure.LAST_NUMBER] = writer.last_number
+    figures.close()
 
 
 def _remove(directory: Path, names: list[str]) -> None:

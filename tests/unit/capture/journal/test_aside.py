@@ -7,6 +7,7 @@ import pytest
 
 from capture.errors import JournalError
 from capture.journal.aside import REPLAYED_NAME, Aside, list_aside, read_aside, replay, set_aside
+from capture.journal.figures import INTAKE_FIGURES, read_figures
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier, Record
 from tests.support.journals import PEER, a_journal, flip
@@ -111,6 +112,15 @@ def test_replay_makes_a_journal_of_the_packets_and_removes_their_files(aside: Pa
     assert {record.carrier for record in records} == {Carrier.REPLAY}
     assert records[0].arrival_us == a_record(1).arrival_us
     assert (records[0].peer, records[0].peer_port) == (PEER, 9060)
+
+
+def test_replayed_packets_count_as_received_again(aside: Path, target: Path) -> None:
+    for number in range(1, 4):
+        set_aside(aside, JOURNAL, a_record(number), "why")
+
+    replay(aside, target, a_journal())
+
+    assert read_figures(target / INTAKE_FIGURES)["last_number"] == 3
 
 
 def test_replay_of_nothing_makes_no_journal(aside: Path, target: Path) -> None:
