@@ -80,8 +80,8 @@ class WorkerFigure(_Word):
     MALFORMED_CHUNK = auto()
     MALFORMED_INFLATE = auto()
     MALFORMED_STREAM = auto()
-    """Malformed packets by `HepError.reason`. The database holds the counts above, not these: a packet that is
-    read again because the database lost its last commits counts twice here."""
+    """Malformed packets by `HepError.reason`. The database holds the counts above, not these: a packet
+    that is read again because the database lost its last commits counts twice here."""
     BATCHES = auto()
     BATCH_ROWS = auto()
     BATCH_SECONDS_US = auto()
