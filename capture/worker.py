@@ -48,6 +48,8 @@ _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
+_SAME_STOP_S = 0.1
+"""A supervisor that dies is told of by the kernel and by a pipe: two signals, one stop."""
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
@@ -101,12 +103,16 @@ def _obey_signals(stop: threading.Event, limit_s: float) -> None:
 
     Ending in the middle loses nothing: the next start goes on from the stored position.
     """
+    told_at = 0.0
 
     def told(*_: object) -> None:
-        if stop.is_set():
+        nonlocal told_at
+        if not stop.is_set():
+            told_at = time.monotonic()
+            stop.set()
+            signal.setitimer(signal.ITIMER_REAL, limit_s)
+        elif time.monotonic() - told_at > _SAME_STOP_S:
             os._exit(0)
-        stop.set()
-        signal.setitimer(signal.ITIMER_REAL, limit_s)
 
     def give_up(*_: object) -> None:
         try:
