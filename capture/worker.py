@@ -256,7 +256,12 @@ class _Session:
             return False
         if self._stop.is_set():
             return not self._read()
-        return self._options.until_drained and not self._read() and self._reader.drained
+        return (
+            self._options.until_drained
+            and not self._read()
+            and self._reader.drained
+            and self._reader.position[:2] == self._position[:2]
+        )
 
     def _fill_and_send(self, pipeline: Pipeline) -> None:
         """Decode a batch while the one before is being stored, then send it."""
@@ -283,7 +288,7 @@ class _Session:
                 if self._options.until_drained:
                     break
         self._settle()
-        end = self._end()
+        end = self._end(rows)
         if taken or end[:2] != self._position[:2]:
             self._send(rows, taken, end)
 
@@ -301,9 +306,7 @@ class _Session:
         room = self._options.storage.batch_rows - len(taken)
         for record in records[self._next : self._next + room]:
             mark.set(record.segment, record.offset)
-            if record.number > self._expected:
-                # Damaged records are known by the numbers that are missing.
-                rows.outcomes[Outcome.FAILED] += record.number - self._expected
+            self._count_damaged(record.number, rows)
             self._expected = record.number + 1
             if lethal is not None and (record.segment, record.offset) == lethal:
                 log.error("packet %d has ended two workers and is set aside", record.number)
@@ -317,6 +320,12 @@ class _Session:
         # All that one read gives is of one segment.
         return records[self._next - 1].end.offset - first.offset
 
+    def _count_damaged(self, number: int, rows: Rows) -> None:
+        """They are known by the numbers that are missing before `number`."""
+        if number > self._expected:
+            rows.outcomes[Outcome.FAILED] += number - self._expected
+            self._expected = number
+
     def _process(self, pipeline: Pipeline, record: Record, origin: int, rows: Rows) -> None:
         try:
             pipeline.process(record, origin, rows)
@@ -328,11 +337,13 @@ class _Session:
             self._set_aside(record, "cannot be processed")
             rows.outcomes[Outcome.FAILED] += 1
 
-    def _end(self) -> Position:
+    def _end(self, rows: Rows) -> Position:
+        """Where the batch ends; damaged records before it, with no good one behind them yet, belong to it."""
         if self._next < len(self._records):
             ahead = self._records[self._next]
             return Position(ahead.segment, ahead.offset, self._expected)
         reached = self._reader.position
+        self._count_damaged(reached.number, rows)
         return Position(reached.segment, reached.offset, self._expected)
 
     def _send(self, rows: Rows, taken: list[Record], end: Position) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from capture.journal.directory import Segments
 from capture.journal.record import HEAD, MAX_PACKET_BYTES, OVERHEAD, Key, Stop, unpack_records
-from capture.journal.segment import RECORDS_START, Header, find_record, segment_path
+from capture.journal.segment import RECORDS_START, find_record, segment_path
 
 _READ_BYTES = 1 << 20
 _UNKNOWN = -1
@@ -22,7 +22,10 @@ def last_number(directory: Path, segments: Segments) -> int:
         except FileNotFoundError:
             continue
         try:
-            following = _number_behind(descriptor, segment.header)
+            first = segment.header.first_number
+            following = number_behind(
+                descriptor, segment.header.key, RECORDS_START, _UNKNOWN if first is None else first
+            )
         finally:
             os.close(descriptor)
         if following != _UNKNOWN:
@@ -30,21 +33,22 @@ def last_number(directory: Path, segments: Segments) -> int:
     return 0
 
 
-def _number_behind(descriptor: int, header: Header) -> int:
-    """The number behind the last record; unknown without a record and the block of the first use."""
-    expected = _UNKNOWN if header.first_number is None else header.first_number
-    offset = RECORDS_START
+def number_behind(descriptor: int, key: Key, offset: int, expected: int) -> int:
+    """The number behind the last record of a segment, read from `offset` on, where `expected` is due.
+
+    Damaged records count, those that are cut off do not. Without any record it is `expected`.
+    """
     while data := os.pread(descriptor, _READ_BYTES, offset):
-        read, stop, expected = unpack_records(data, header.key, offset, expected, [])
+        read, stop, expected = unpack_records(data, key, offset, expected, [])
         offset += read
         if read or stop is Stop.JUMP:
             continue
-        damaged = _damaged_bytes(data, header.key, expected)
+        damaged = _damaged_bytes(data, key, expected)
         if damaged:
             expected += 1
             offset += damaged
             continue
-        found = find_record(descriptor, header.key, offset + 1)
+        found = find_record(descriptor, key, offset + 1)
         if found is None:
             break
         offset, expected = found

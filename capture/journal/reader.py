@@ -16,6 +16,7 @@ from capture.journal.directory import (
     lock,
     make_directory,
 )
+from capture.journal.number import number_behind
 from capture.journal.record import LARGEST_RECORD, Position, Record, Stop, unpack_records
 from capture.journal.segment import RECORDS_START, Header, find_record, record_number, segment_path
 from capture.journal.wake import Wake
@@ -35,7 +36,7 @@ class Chunk(NamedTuple):
     records: list[Record]
     """In order, each with the number after the one before."""
     lost: int
-    """Records that are damaged or missing, all of them before `records[0]`, by number."""
+    """Records that are damaged or missing, all of them before `records[0]` if there is one, by number."""
     notes: list[str]
     """What was out of order, in words."""
 
@@ -206,7 +207,11 @@ class JournalReader:
                 self._notes.append(
                     f"{name}: the last {size - offset} bytes, from {offset} on, are no whole record"
                 )
+                # The writer counts them alike when it goes on: records that are all there, but damaged.
+                behind = number_behind(self._descriptor, self._header.key, offset, due)
                 self.position = Position(segment, size, due)
+                if behind > due:
+                    self._settle(behind)
             return False
         # The writer's bytes may have come in between the two looks. Behind a record that is all there, they
         # have all come: so what is no record now, is none.

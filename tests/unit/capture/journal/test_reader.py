@@ -675,3 +675,15 @@ def test_numbers_given_again_after_a_power_loss_are_told_and_nothing_is_lost(jou
     assert [record.number for record in chunk.records] == [11, 12]
     assert "numbered from 11 again where 16 was due" in chunk.notes[0]
     reader.close()
+
+
+def test_damaged_record_at_the_end_of_a_journal_nobody_writes_is_lost_by_number(tmp_path: Path) -> None:
+    write_run(tmp_path, 3)
+    flip(segment_path(tmp_path, 1), at(2) + OVERHEAD)
+    reader = JournalReader.open(tmp_path)
+
+    chunk, rest = reader.read(), reader.read()
+
+    assert (packets_in(chunk), chunk.lost) == (packets(1, 2), 0)
+    assert (packets_in(rest), rest.lost) == ([], 1)
+    assert (reader.position.number, reader.drained) == (4, True)
