@@ -107,11 +107,16 @@ def api(
 
 
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, config: Config = None) -> None:
-    """Bring an empty or older database to this version's schema. Safe to run twice, and at once."""
+    """Bring an empty or older database to this version's schema. Safe to run twice, and at once.
+
+    Makes the user admin when there is no admin yet, and prints the password if it made that up as well.
+    """
     settings = _start("migrate", {"data_dir": data_dir, "database_url": database_url}, config)
     with usable_database(settings) as url:
-        roles.migrate(url)
+        made = roles.prepare(settings, url)
     say("the database has this version's schema")
+    if made is not None:
+        say(f"user admin password {made}")
 
 
 def _start(role: str, given: Mapping[str, Any], config: Path | None) -> Settings:

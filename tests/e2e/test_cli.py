@@ -150,6 +150,8 @@ def test_roles_run_alone_and_together_do_what_up_does(tmp_path: Path, empty_data
     assert early.returncode == 1, "there is no schema yet"
     assert early.stderr.splitlines()[-1].startswith("rhapsode: ")
     assert migrated.returncode == 0, migrated.stderr
+    password = migrated.stdout.splitlines()[-1].removeprefix("user admin password ")
+    assert "user admin" not in run("migrate", *database).stdout
     with (
         Rhapsode("intake", *data, "--hep", "127.0.0.1:0", "--metrics", "127.0.0.1:0") as intake,
         Rhapsode("worker", *data, *database) as worker,
@@ -164,6 +166,8 @@ def test_roles_run_alone_and_together_do_what_up_does(tmp_path: Path, empty_data
         address = intake.wait_for(r"^metrics (\S+)$")[1]
         served = httpx.get(f"http://{address}/metrics").text
         assert f"rhapsode_packets_received_total {packets}.0" in served
+        login = {"username": "admin", "password": password}
+        assert httpx.post(f"{api.web}/api/v3/auth", json=login).status_code == 201
         assert intake.stop() == 0
         assert worker.stop(signal.SIGINT) == 0
         assert api.stop() == 0
