@@ -7,8 +7,6 @@ stored position with nothing remembered. Holds no packet logic.
 
 import gc
 import logging
-import os
-import signal
 import socket
 import threading
 import time
@@ -18,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capture.committed import CommittedFigures
 from capture.errors import (
     BatchRefused,
     DatabaseAway,
@@ -35,7 +34,8 @@ from capture.mark import PacketMark
 from capture.pipeline import Pipeline, Rows
 from capture.route import MessageClass
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
-from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.stats import Outcome
+from capture.stop_signals import obey_signals
 from capture.store.batch import Batch
 from capture.store.bridge import LoopThread
 from capture.store.codec import PayloadCodec
@@ -48,22 +48,11 @@ _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
-_SAME_STOP_S = 0.1
-"""A supervisor that dies is told of by the kernel and by a pipe: two signals, one stop."""
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
 1.5 GB of memory."""
 _COVER_AHEAD_S = 60.0
-_MALFORMED = {
-    "short": WorkerFigure.MALFORMED_SHORT,
-    "magic": WorkerFigure.MALFORMED_MAGIC,
-    "length": WorkerFigure.MALFORMED_LENGTH,
-    "chunk": WorkerFigure.MALFORMED_CHUNK,
-    "inflate": WorkerFigure.MALFORMED_INFLATE,
-    "stream": WorkerFigure.MALFORMED_STREAM,
-}
-_COUNTS = tuple(WorkerFigure[outcome.name] for outcome in WORKER_OUTCOMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +78,13 @@ def run(options: WorkerOptions) -> None:
     JournalError if another worker holds the journal; SchemaMismatch if the database is not for this code.
     """
     stop = threading.Event()
-    _obey_signals(stop, options.drain_s + _HANG_S)
+    obey_signals(stop, options.drain_s + _HANG_S)
     # Per-packet values hold no cycles, so what the collector would look through is only what lives for ever.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     with closing(JournalReader.open(options.journal_dir)) as reader:
         Worker(options, reader, stop).run()
-
-
-def _obey_signals(stop: threading.Event, limit_s: float) -> None:
-    """Stop by SIGTERM or SIGINT: in order if that takes no longer than `limit_s`, at once by a second one.
-
-    Ending in the middle loses nothing: the next start goes on from the stored position.
-    """
-    told_at = 0.0
-
-    def told(*_: object) -> None:
-        nonlocal told_at
-        if not stop.is_set():
-            told_at = time.monotonic()
-            stop.set()
-            signal.setitimer(signal.ITIMER_REAL, limit_s)
-        elif time.monotonic() - told_at > _SAME_STOP_S:
-            os._exit(0)
-
-    def give_up(*_: object) -> None:
-        try:
-            log.warning("the database does not answer; the rest waits in the journal for the next start")
-        finally:
-            os._exit(0)
-
-    signal.signal(signal.SIGALRM, give_up)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
 
 
 class Worker:
@@ -177,7 +139,7 @@ class _Session:
         self._next = 0
         self._expected = 0
         self._position = Position(0, 0, 0)
-        self._counts = [0] * len(WORKER_OUTCOMES)
+        self._committed = CommittedFigures(self._words)
         self._commit: tuple[Batch, Rows, list[Record], Future[tuple[int, float]]] | None = None
         self._deadline: float | None = None
         self._ahead = 0.0
@@ -213,8 +175,7 @@ class _Session:
             loop.call(writer.begin_journal(reader.id, place, reader.position))
         self._position = stored.position or reader.position
         self._expected = self._position.number
-        self._counts = list(stored.outcomes)
-        self._publish()
+        self._committed.begin(self._position, stored.outcomes)
         self._partitions = loop.call(writer.read_partitions())
         self._keying = loop.call(writer.keying_version(keyed_rules(self._options.sip.custom_headers)))
 
@@ -380,40 +341,11 @@ class _Session:
         batch, rows, taken, future = self._commit
         self._commit = None
         refused, seconds = future.result()
-        for outcome, count in enumerate(rows.outcomes):
-            self._counts[outcome] += count
-        self._counts[Outcome.WRITTEN] -= refused
-        self._counts[Outcome.FAILED] += refused
-        words = self._words
-        words[WorkerFigure.BATCHES] += 1
-        words[WorkerFigure.BATCH_ROWS] += rows.outcomes[Outcome.WRITTEN]
-        words[WorkerFigure.BATCH_SECONDS_US] += int(seconds * 1_000_000)
-        for reason, count in rows.malformed.items():
-            words[_MALFORMED[reason]] += count
-        now_us = time.time_ns() // 1000
-        words[WorkerFigure.LAST_COMMIT_US] = now_us
-        if taken:
-            words[WorkerFigure.LAG_US] = max(0, now_us - taken[-1].arrival_us)
-        self._publish(batch.end)
+        self._committed.add(batch.end, rows, refused, seconds, taken[-1].arrival_us if taken else None)
         if self._lethal is not None and batch.end[:2] > self._lethal:
             self._mark.survive()
         if batch.synchronous:
             self._reader.delete_before(batch.end)
-
-    def _publish(self, position: Position | None = None) -> None:
-        """Show the committed counts.
-
-        After a database lost its last commits, old figures stand until it caught up.
-        """
-        words = self._words
-        position = position or self._position
-        if position.number < words[WorkerFigure.NUMBER]:
-            return
-        words[WorkerFigure.SEGMENT] = position.segment
-        words[WorkerFigure.OFFSET] = position.offset
-        words[WorkerFigure.NUMBER] = position.number
-        for word, count in zip(_COUNTS, self._counts, strict=True):
-            words[word] = count
 
     def _set_aside(self, record: Record, reason: str) -> None:
         set_aside(self._options.journal_dir.parent / "aside", self._reader.id, record, reason)
