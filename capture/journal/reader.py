@@ -201,25 +201,27 @@ class JournalReader:
             return False
         name = segment_path(self._directory, segment).name
         found = find_record(self._descriptor, self._header.key, offset + 1)
-        if found is None:
-            self._seen_bytes = max(self._seen_bytes, size)
-            if closed:
-                self._notes.append(
-                    f"{name}: the last {size - offset} bytes, from {offset} on, are no whole record"
-                )
-                # The writer counts them alike when it goes on: records that are all there, but damaged.
-                behind = number_behind(self._descriptor, self._header.key, offset, due)
-                self.position = Position(segment, size, due)
-                if behind > due:
-                    self._settle(behind)
-            return False
-        # The writer's bytes may have come in between the two looks. Behind a record that is all there, they
-        # have all come: so what is no record now, is none.
+        # The writer's bytes may have come in between the two looks; to count those as seen would let `wait`
+        # sleep on a record. Behind a record that is all there, they have all come: so what is no record now,
+        # is none.
         here = os.pread(self._descriptor, LARGEST_RECORD, offset)
-        if closed or record_number(here, self._header.key, offset) is None:
+        if not closed and record_number(here, self._header.key, offset) is not None:
+            return True
+        if found is not None:
             self._notes.append(f"{name}: {found.offset - offset} bytes at {offset} are no whole record")
             self.position = Position(segment, found.offset, due)
-        return True
+            return True
+        self._seen_bytes = max(self._seen_bytes, size)
+        if closed:
+            self._notes.append(
+                f"{name}: the last {size - offset} bytes, from {offset} on, are no whole record"
+            )
+            # The writer counts them alike when it goes on: records that are all there, but damaged.
+            behind = number_behind(self._descriptor, self._header.key, offset, due)
+            self.position = Position(segment, size, due)
+            if behind > due:
+                self._settle(behind)
+        return False
 
     def _settle(self, number: int) -> None:
         """The next record is `number`, whatever was expected."""

@@ -343,6 +343,27 @@ def test_wait_sees_a_record_in_the_next_segment(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_what_comes_in_between_two_looks_is_not_slept_on(tmp_path: Path) -> None:
+    writer = JournalWriter.open(tmp_path, a_journal())
+    writer.append(arrivals(1, SIZE))
+
+    class Late(JournalReader):
+        """A record comes each time just before the reader asks how long the segment is."""
+
+        def _size(self) -> int:
+            writer.append(arrivals(1, SIZE, first=writer.last_number + 1))
+            return super()._size()
+
+    reader = Late.open(tmp_path)
+    reader.read()
+
+    chunk = reader.read()
+
+    assert packets_in(chunk) == packets(2, 2)
+    reader.close()
+    writer.close()
+
+
 def test_what_comes_in_between_a_look_and_the_closing_of_the_segment_is_read(tmp_path: Path) -> None:
     writer = JournalWriter.open(tmp_path, a_journal(segment_bytes=65536))
     writer.append(arrivals(1, SIZE))
