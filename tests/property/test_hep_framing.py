@@ -87,9 +87,9 @@ def test_honest_packets_come_out_whole_after_any_rubbish(packets: list[bytes], r
 def seconds_to_cut(pieces: list[bytes]) -> float:
     least = float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         cut(pieces)
-        least = min(least, time.perf_counter() - start)
+        least = min(least, time.process_time() - start)
     return least
 
 
