@@ -45,7 +45,14 @@ class Journal(msgspec.Struct, frozen=True):
     @property
     def received(self) -> int:
         """Packets that came in for this journal, since it was made."""
-        return self.intake["last_number"] + self.intake["dropped"]
+        return max(self.intake["last_number"], self.committed) + self.intake["dropped"]
+
+    @property
+    def committed(self) -> int:
+        """Number of the last packet committed: an intake killed right after an append did not show its
+        last.
+        """
+        return max(0, self.worker["number"] - 1)
 
 
 def read_journals(data_dir: Path) -> list[Journal]:

@@ -60,6 +60,20 @@ def test_received_is_what_was_appended_and_what_was_dropped(tmp_path: Path) -> N
     assert journal.waiting == 7
 
 
+def test_packets_that_a_killed_intake_did_not_show_are_received_once_they_are_committed(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "journal" / "0000"
+    words = {IntakeFigure.LAST_NUMBER: 7, IntakeFigure.DROPPED: 3}
+    write_figures(directory / INTAKE_FIGURES, UUID(int=1), words)
+    write_figures(directory / WORKER_FIGURES, UUID(int=1), {WorkerFigure.NUMBER: 10})
+
+    (journal,) = read_journals(tmp_path)
+
+    assert journal.received == 12
+    assert journal.waiting == 0
+
+
 @pytest.mark.parametrize("committed", [0, 1, 15], ids=["none", "one", "those of the first segments"])
 def test_lag_is_the_age_of_the_first_packet_not_committed(tmp_path: Path, committed: int) -> None:
     directory = tmp_path / "journal" / "0000"
