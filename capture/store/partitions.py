@@ -61,8 +61,8 @@ class CatalogEntry(NamedTuple):
 
     parent: str
     name: str
-    bound: str
-    """`pg_get_expr(relpartbound, oid)`."""
+    bound: str | None
+    """`pg_get_expr(relpartbound, oid)`; None when the partition was dropped while the catalog was read."""
     detaching: bool
     """A concurrent detach has begun and not ended: it takes up its range, and takes no more rows."""
 
@@ -95,9 +95,9 @@ class PartitionMap:
         return PartitionMap([*others, leaf])
 
 
-def parse_bounds(expression: str) -> Bounds | None:
+def parse_bounds(expression: str | None) -> Bounds | None:
     """The range in `FOR VALUES FROM ('1') TO ('2')`; None when it is no range, such as DEFAULT."""
-    found = _BOUND.fullmatch(expression)
+    found = _BOUND.fullmatch(expression or "")
     if found is None:
         return None
     return Bounds(_bound_us(found["lower"]), _bound_us(found["upper"]))

@@ -210,6 +210,25 @@ async def test_foreign_partition_is_left_alone_and_named(database_url: str) -> N
     assert beside.lower_us == NOW_US + 5
 
 
+async def test_partition_dropped_while_the_catalog_is_read_is_no_leaf(database_url: str) -> None:
+    waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with connected(database_url) as writer:
+        dropped = await writer.cover(MessageClass.CALL, NOW_US)
+        kept = await writer.cover(MessageClass.REGISTRATION, NOW_US)
+        dropper = await Connection.open(database_url)
+        async with dropper.transaction():
+            await dropper.execute(f"drop table {dropped.messages_table}, {dropped.keys_table}")
+            reading = asyncio.create_task(writer.read_partitions())
+            # PostgreSQL before 17 does not wait for the drop here, and tells what was there before it.
+            async with asyncio.timeout(5):
+                while not reading.done() and not await fetch(database_url, waiting):
+                    await asyncio.sleep(0.01)
+        partitions = await reading
+        await dropper.close()
+
+    assert partitions.find(MessageClass.REGISTRATION, NOW_US) == kept
+
+
 async def test_keys_are_found_by_prefix_through_their_index(database_url: str) -> None:
     async with connected(database_url) as writer:
         await writer.cover(MessageClass.CALL, NOW_US)
