@@ -74,16 +74,21 @@ def run_worker(settings: Settings, database_url: str, journal: Path, *, until_dr
     )
 
 
-def run_api(settings: Settings, database_url: str, sock: socket.socket) -> None:
-    """Serve HTTP until SIGTERM or SIGINT."""
+def run_api(settings: Settings, database_url: str, sock: socket.socket, *, alone: bool = False) -> None:
+    """Serve HTTP until SIGTERM or SIGINT.
+
+    `alone`: intake and workers are this machine's if there are journals, so that an API elsewhere does not
+    call itself unhealthy for want of them.
+    """
     from api.run import serve
     from api.settings import ApiOptions
 
+    elsewhere = alone and not (settings.data_dir / "journal").is_dir()
     serve(
         sock,
         ApiOptions(
             database_url=database_url,
-            data_dir=settings.data_dir,
+            data_dir=None if elsewhere else settings.data_dir,
             http=settings.web,
             auth=settings.auth,
             search=settings.search,

@@ -103,7 +103,7 @@ def api(
     sock = open_web_socket(settings.http)
     scheme = "http" if settings.web.cert is None else "https"
     say(f"web {scheme}://{shown_address(settings.http, sock.getsockname()[1])}")
-    roles.run_api(settings, url, sock)
+    roles.run_api(settings, url, sock, alone=True)
 
 
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, config: Config = None) -> None:

@@ -173,6 +173,18 @@ def test_roles_run_alone_and_together_do_what_up_does(tmp_path: Path, empty_data
         assert api.stop() == 0
 
 
+def test_api_away_from_intake_judges_only_itself(tmp_path: Path, empty_database_url: str) -> None:
+    database = ("--database-url", empty_database_url)
+    run("migrate", *database)
+
+    with Rhapsode("api", "--data-dir", tmp_path, *database, "--http", "127.0.0.1:0") as api:
+        answer = httpx.get(f"{api.web}/health", timeout=30)
+
+    assert answer.status_code == 200
+    assert answer.json()["receive"] is None
+    assert answer.json()["store"] is None
+
+
 def test_role_beside_up_in_one_directory_is_refused_in_words(running: Rhapsode) -> None:
     done = run("intake", "--data-dir", data_dir(running), "--hep", "127.0.0.1:0")
 
