@@ -17,6 +17,10 @@ from capture.journal.wake import Wake
 from capture.settings import JournalSettings
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SHARE = 4
+"""A segment takes this part of the room at most, and so the newest one, which is never deleted, cannot hold
+all of it: that would be full for ever, however much of it has been stored."""
+_SMALLEST_SEGMENT = 64 * 1024
 
 
 class JournalWriter:
@@ -122,8 +126,9 @@ class JournalWriter:
             segment = syncing.next_segment()
         if not segment.used:
             left -= RECORDS_START
+            segment.limit = min(self._segment_bytes, max(left // _SHARE, _SMALLEST_SEGMENT))
         # A segment takes one record at least, however small its limit.
-        room = min(left, max(self._segment_bytes - segment.end, needed))
+        room = min(left, max(segment.limit - segment.end, needed))
         parts = pack_records(arrivals, start, segment.key, segment.end, self.last_number + 1, room)
         if not parts:
             return 0
@@ -133,7 +138,7 @@ class JournalWriter:
         return self._write(segment, parts)
 
     def _is_used_up(self, segment: OpenSegment, needed: int) -> bool:
-        return segment.spent or (segment.used and segment.end + needed > self._segment_bytes)
+        return segment.spent or (segment.used and segment.end + needed > segment.limit)
 
     def _write(self, segment: OpenSegment, parts: list[bytes]) -> int:
         data = b"".join(parts)

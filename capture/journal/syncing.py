@@ -38,6 +38,8 @@ class OpenSegment:
         self.key = header.key
         self.end = RECORDS_START
         """Offset behind the last whole record."""
+        self.limit = 0
+        """How large it may become; set at its first use."""
         self.used = False
         self.spent = False
         """A write failed here in a way that may happen again: go on in the next."""

@@ -261,6 +261,27 @@ def test_byte_limit_makes_it_full_and_deleting_makes_room_again(directory: Path)
     writer.close()
 
 
+@pytest.mark.parametrize("max_bytes", [300_000, 1 << 20])
+def test_journal_no_larger_than_a_segment_has_room_again_once_it_is_read(
+    directory: Path, max_bytes: int
+) -> None:
+    writer = JournalWriter.open(directory, a_journal(segment_bytes=1 << 20, max_bytes=max_bytes, sync_s=60))
+    reader = JournalReader.open(directory)
+    batch = arrivals(1100, size=1000)
+    assert writer.append(batch) < len(batch)
+    assert writer.full
+
+    while reader.read().records:
+        pass
+    reader.delete_before(reader.position)
+    writer.sync()
+
+    assert not writer.full
+    assert writer.append(batch) > 50
+    reader.close()
+    writer.close()
+
+
 def test_free_space_floor_makes_it_full(directory: Path) -> None:
     writer = JournalWriter.open(directory, a_journal(min_free_bytes=1 << 60))
 
