@@ -88,9 +88,10 @@ class JournalReader:
         """
         self._leave()
         numbers = self._segments.numbers()
-        if position is not None and numbers and position.segment > numbers[-1]:
+        newest = numbers[-1] if numbers else 0
+        if position is not None and position.segment > newest:
             self._notes.append(
-                f"the position is in segment {position.segment}, the newest is {numbers[-1]}: files were"
+                f"the position is in segment {position.segment}, the newest is {newest}: files were"
                 " taken away; reading all that is there"
             )
             position = Position(0, 0, position.number)

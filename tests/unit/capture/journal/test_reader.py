@@ -236,6 +236,18 @@ def test_position_in_a_segment_that_was_taken_away_reads_all_that_is_there(reade
     assert "files were taken away" in chunk.notes[0]
 
 
+def test_position_in_a_journal_that_was_emptied_reads_all_that_comes(tmp_path: Path) -> None:
+    reader = JournalReader.open(tmp_path)
+
+    reader.seek(Position(7, at(3), 40))
+    write_run(tmp_path, 3)
+    chunk = reader.read()
+
+    assert packets_in(chunk) == packets(1, 3)
+    assert "files were taken away" in chunk.notes[0]
+    reader.close()
+
+
 def test_segment_missing_in_the_middle_is_lost_by_number(reader: JournalReader, journal: Path) -> None:
     segment_path(journal, 2).unlink()
     reader.seek(None)
