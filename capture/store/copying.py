@@ -26,6 +26,9 @@ class CopyOnce:
     async def copy_messages(self, leaf: Leaf, rows: Sequence[bytes], origins: Sequence[int]) -> None:
         await copy_all(self._connection, leaf.messages_table, MESSAGE_COLUMNS, rows)
 
+    def tell_refused(self) -> None:
+        """There is nothing to tell."""
+
 
 class CopyWithout:
     """Leaves bad rows out, found by halving within savepoints; BatchRefused when there are too many.
@@ -38,7 +41,11 @@ class CopyWithout:
         self._connection = connection
         self._on_refused = on_refused
         self._refused = 0
-        self.refused_messages = 0
+        self._untold: list[tuple[Leaf, int, str]] = []
+
+    @property
+    def refused_messages(self) -> int:
+        return len(self._untold)
 
     async def copy_keys(self, leaf: Leaf, rows: Sequence[bytes], calls: Sequence[int]) -> None:
         refused = await self._copy_good(leaf.keys_table, KEY_COLUMNS, rows)
@@ -47,9 +54,12 @@ class CopyWithout:
 
     async def copy_messages(self, leaf: Leaf, rows: Sequence[bytes], origins: Sequence[int]) -> None:
         refused = await self._copy_good(leaf.messages_table, MESSAGE_COLUMNS, rows)
-        self.refused_messages += len(refused)
-        for index, words in refused.items():
-            self._on_refused(leaf, origins[index], words)
+        self._untold += [(leaf, origins[index], words) for index, words in refused.items()]
+
+    def tell_refused(self) -> None:
+        """To be called once nothing but COMMIT is left: of a batch that is rolled back nothing has failed."""
+        for leaf, origin, words in self._untold:
+            self._on_refused(leaf, origin, words)
 
     async def _copy_good(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> dict[int, str]:
         """Copy all but the bad rows, in their order; the indexes of those, with PostgreSQL's words."""

@@ -192,6 +192,7 @@ async def _commit(connection: Connection, batch: Batch, rows: CopyOnce | CopyWit
         for leaf, of_leaf in batch.leaves.items():
             await rows.copy_messages(leaf, of_leaf.messages, of_leaf.origins)
         await _move_position(connection, batch, rows.refused_messages)
+        rows.tell_refused()
     return rows.refused_messages
 
 

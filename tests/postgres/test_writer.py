@@ -265,6 +265,19 @@ async def test_ten_bad_rows_are_theirs_and_eleven_are_ours(database_url: str) ->
         assert await at.count() == 5
 
 
+async def test_nothing_is_told_of_a_batch_that_is_rolled_back_after_all(database_url: str) -> None:
+    """What is told is set aside, and would be stored once more when that is replayed."""
+    async with ready(database_url) as at:
+        other = await at.writer.cover(MessageClass.REGISTRATION, at.leaf.lower_us)
+        bad = with_bad_text(a_row(at.leaf.lower_us))
+        rows = {leaf: leaf_rows(leaf, [bad] * 6) for leaf in (at.leaf, other)}
+
+        with pytest.raises(BatchRefused):
+            await at.writer.commit(a_batch(rows, journal=at.journal), nothing_refused)
+
+        assert await at.position() == START
+
+
 async def test_time_outside_the_leaf_names_the_partition_and_refuses_no_row(database_url: str) -> None:
     async with ready(database_url) as at:
         rows = [*messages(at.leaf, 2), encode_message(a_row(at.leaf.upper_us))]
