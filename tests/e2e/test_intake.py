@@ -129,10 +129,11 @@ def test_killed_intake_leaves_the_kernels_packets_to_its_successor_that_goes_on_
 
 def test_intake_killed_under_load_loses_no_more_than_a_wake_up_read(tmp_path: Path) -> None:
     with receiving(tmp_path) as at, Follower(at.journal) as follower:
-        with Sender(at.address, rate=5000) as sender:
+        # So slow that what comes while intake is started anew, on a busy machine too, fits into the buffer.
+        with Sender(at.address, rate=1000) as sender:
             for _ in range(4):
                 with at.start() as intake:
-                    follower.read_until(len(follower.records) + 700)
+                    follower.read_until(len(follower.records) + 300)
                     intake.kill()
             sent = sender.stop()
         with at.start() as last:
