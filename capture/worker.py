@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capture.back_off import BackOff
 from capture.committed import CommittedFigures
 from capture.errors import (
     BatchRefused,
@@ -48,7 +49,6 @@ _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
-_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
 1.5 GB of memory."""
@@ -100,9 +100,10 @@ class Worker:
         """(segment, offset) of a packet that has ended two workers."""
 
     def run(self) -> None:
-        failures = 0
+        back_off = BackOff()
+        words = self.figures.words
         while True:
-            started = time.monotonic()
+            started, batches = time.monotonic(), words[WorkerFigure.BATCHES]
             try:
                 with LoopThread("store") as loop:
                     _Session(self, loop).run()
@@ -112,11 +113,11 @@ class Worker:
             except (PartitionMissing, PositionMoved) as error:
                 log.warning("batch rolled back: %s; going on from the stored position", error)
             except (DatabaseAway, BatchRefused) as error:
-                self.figures.words[WorkerFigure.DATABASE_AWAY] = 1
+                words[WorkerFigure.DATABASE_AWAY] = 1
                 log.warning("%s; the journal keeps what comes in", error)
-            self.figures.words[WorkerFigure.ROLLBACKS] += 1
-            failures = 0 if time.monotonic() - started > _BACK_OFF_S[-1] else failures + 1
-            if self.stop.wait(_BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1] if failures else 0):
+            words[WorkerFigure.ROLLBACKS] += 1
+            lasted_s = time.monotonic() - started
+            if self.stop.wait(back_off.after(lasted_s, committed=words[WorkerFigure.BATCHES] > batches)):
                 return
 
 
