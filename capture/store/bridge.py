@@ -5,12 +5,14 @@ mostly waits for a socket does not slow the decoder. Knows nothing of what the c
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -19,6 +21,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_notice)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __enter__(self) -> Self:
@@ -48,3 +51,14 @@ class LoopThread:
                 task.cancel()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+
+def _notice(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A future that nobody looks at is asyncpg's: a COPY whose connection is lost raises one error to us and
+    leaves another there. What our own tasks raise is always somebody's.
+    """
+    future = context.get("future")
+    if future is not None and not isinstance(future, asyncio.Task):
+        log.debug("%s: %r", context["message"], context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
