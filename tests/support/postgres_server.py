@@ -83,6 +83,12 @@ class PostgresServer:
         self._process.kill()
         self._process.wait()
 
+    def shut_down(self) -> None:
+        """Stop as an operator does, sessions ended; `start` finds the data again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(20)
+
     def stop(self) -> None:
         """Stop at once and remove every file."""
         if self._process is not None and self._process.poll() is None:

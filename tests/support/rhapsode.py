@@ -201,6 +201,20 @@ class Rhapsode:
         _, alive = psutil.wait_procs(left, timeout_s)
         assert not alive, f"still there: {[' '.join(process.cmdline()) for process in alive]}"
 
+    def kill_all(self, timeout_s: float = STOP_S) -> None:
+        """Kill -9 the command and all its processes as if at once, as a machine's end would have it.
+
+        The command is held still first, so that it does not answer to the death of its children.
+        """
+        supervisor = psutil.Process(self.process.pid)
+        supervisor.suspend()
+        processes = [*self.descendants(), supervisor]
+        for process in processes:
+            _kill(process)
+        self.process.wait()
+        _, alive = psutil.wait_procs(processes, timeout_s)
+        assert not alive, f"still there: {alive}"
+
 
 @contextmanager
 def rhapsode_up(

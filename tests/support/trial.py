@@ -1,0 +1,242 @@
+"""A system on trial: one data directory through many lives under load, and all that must hold meanwhile.
+
+An oracle keeps every journal segment, a witness looks at `/metrics` from a thread of its own, and packets are
+numbered through, so that in the end the three can be held against what the database says.
+"""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from rhapsode.postgres import EmbeddedPostgres
+from tests.support.content import lost_to_searches, stored_payloads
+from tests.support.oracle import SegmentKeeper, compare
+from tests.support.rhapsode import Rhapsode, up_arguments
+from tests.support.sender import Sender, payload
+
+RATE = 2000
+"""Packets a second."""
+PATIENCE_S = 60.0
+SOME_PACKETS = 300
+"""Three batches."""
+UNDER_FIRE = {
+    # Segments end, and are deleted, several times a second.
+    "RHAPSODE_JOURNAL__SEGMENT_BYTES": str(128 * 1024),
+    # There is a commit under way almost always: what kills a process meets one.
+    "RHAPSODE_STORAGE__BATCH_ROWS": "100",
+}
+RECEIVED = "rhapsode_packets_received_total"
+KERNEL_DROPS = "rhapsode_kernel_drops_total"
+DROPPED = 'rhapsode_packets_total{outcome="dropped"}'
+WRITTEN = 'rhapsode_packets_total{outcome="written"}'
+_OUTCOMES = "rhapsode_packets_total{"
+_SAMPLE_S = 0.2
+_POLL_S = 0.1
+"""Figures are looked at: nothing tells of them."""
+
+log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # ten lines a second would hide what a failure says
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What has become of all packets so far."""
+
+    sent: int
+    appended: int
+    dropped: int
+    stored: int
+    lost: int
+    """Appended more often than stored."""
+    doubled: int
+    """Stored more often than appended."""
+
+
+def received(figures: Mapping[str, float]) -> float:
+    """How many packets have come in."""
+    return figures[RECEIVED]
+
+
+def ended(figures: Mapping[str, float]) -> float:
+    """How many packets have ended in an outcome."""
+    return sum(value for series, value in figures.items() if series.startswith(_OUTCOMES))
+
+
+def free_address(kind: socket.SocketKind) -> tuple[str, int]:
+    """A port of the loopback that nobody has now, for whoever must come back to the same one."""
+    with closing(socket.socket(socket.AF_INET, kind)) as probe:
+        probe.bind(("127.0.0.1", 0))
+        host, port = probe.getsockname()
+        return host, port
+
+
+class Witness:
+    """Looks at `/metrics` all the time, over all lives, and notes what must not be."""
+
+    def __init__(self, url: str) -> None:
+        # A connection of a life that has ended would be taken for one of the next.
+        self._client = httpx.Client(
+            base_url=url, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="witness", daemon=True)
+        self.expected = threading.Event()
+        """Set while there must be an answer."""
+        self.samples = 0
+        self.faults: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._client.close()
+
+    def figures(self) -> dict[str, float]:
+        """Series with labels → value; httpx.HTTPError when there is no answer."""
+        answer = self._client.get("/metrics")
+        answer.raise_for_status()
+        lines = [line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#")]
+        return {series: float(value) for series, _, value in lines}
+
+    def _look(self) -> None:
+        before: dict[str, float] = {}
+        while not self._stop.wait(_SAMPLE_S):
+            try:
+                now = self.figures()
+            except httpx.HTTPError as error:
+                if self.expected.is_set():
+                    self.faults.append(f"/metrics: {error!r}")
+                continue
+            self.samples += 1
+            for series, value in now.items():
+                name = series.partition("{")[0]
+                # Those of a single process begin anew with it.
+                if name.startswith("rhapsode_") and name.endswith("_total") and value < before.get(series, 0):
+                    self.faults.append(f"{series} fell from {before[series]} to {value}")
+            if ended(now) > now[RECEIVED]:
+                self.faults.append(f"{ended(now)} outcomes of {now[RECEIVED]} packets")
+            before.update(now)
+
+
+class Trial:
+    """The directory with its lives. The ports stay the same."""
+
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`directory` must let PostgreSQL's account in; without a URL the embedded server is used."""
+        self.data = directory / "data"
+        self.hep = free_address(socket.SOCK_DGRAM)
+        self.sent = 0
+        """Packets sent so far: the next one's number."""
+        self._web = free_address(socket.SOCK_STREAM)
+        self._settings = {**UNDER_FIRE, **(settings or {})}
+        self._database_url = database_url
+        self.database_url = database_url or EmbeddedPostgres(self.data / "postgres").url
+        self.keeper = SegmentKeeper(self.data / "journal", directory / "kept")
+        self.witness = Witness(f"http://{self._web[0]}:{self._web[1]}")
+
+    def __enter__(self) -> Self:
+        self.keeper.__enter__()
+        self.witness.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.witness.__exit__(*error)
+        self.keeper.__exit__(*error)
+
+    @contextmanager
+    def life(self, *arguments: str, ready: bool = True) -> Iterator[Rhapsode]:
+        """`rhapsode up` on the directory; `/metrics` must answer from when it is ready to the end of this."""
+        hep, web = (f"{host}:{port}" for host, port in (self.hep, self._web))
+        given = [*up_arguments(self.data, hep=hep, http=web), *arguments]
+        if self._database_url is not None:
+            given += ["--database-url", self._database_url]
+        with Rhapsode(*given, extra=self._settings) as running:
+            try:
+                if ready:
+                    running.wait_until_ready()
+                    self.witness.expected.set()
+                yield running
+            finally:
+                self.witness.expected.clear()
+
+    @contextmanager
+    def load(self, rate: float = RATE) -> Iterator[Sender]:
+        """Numbered packets over UDP, going on where the last ones ended."""
+        with Sender(self.hep, rate, first=self.sent) as sender:
+            yield sender
+        self.sent += sender.sent
+
+    def figures(self) -> dict[str, float]:
+        return self.witness.figures()
+
+    def wait_until(self, holds: Callable[[dict[str, float]], bool], what: str) -> dict[str, float]:
+        """Until the figures are so; they then. AssertionError that says `what` otherwise."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            figures = self.figures()
+            if holds(figures):
+                return figures
+            assert time.monotonic() < deadline, f"waited in vain until {what}: {figures}"
+            time.sleep(_POLL_S)
+
+    def wait_for_more(self, figure: Callable[[Mapping[str, float]], float] = ended) -> None:
+        """Until a figure shows that there is work done again.
+
+        So much that it is not only a successor's showing of what its predecessor had done.
+        """
+        before = figure(self.figures())
+        self.wait_until(lambda now: figure(now) >= before + SOME_PACKETS, "there is work done again")
+
+    def settle(self) -> Tally:
+        """Once all that was sent has ended: what has become of it.
+
+        AssertionError when it is not all stored once, cannot all be found by its keys, or when figures say
+        otherwise, now or at any time so far.
+        """
+        if self.sent:
+            self._wait_for_last()
+        appended = self.keeper.payloads()
+        figures = self.wait_until(lambda now: ended(now) >= now[RECEIVED], "every packet has an outcome")
+        difference = compare(appended, stored_payloads(self.database_url))
+        tally = Tally(
+            self.sent,
+            appended.total(),
+            int(figures[DROPPED]),
+            appended.total() - difference.missing.total() + difference.surplus.total(),
+            difference.missing.total(),
+            difference.surplus.total(),
+        )
+        log.info("%s, kernel drops %d, %d samples", tally, figures[KERNEL_DROPS], self.witness.samples)
+        assert not difference, str(difference)
+        assert max(appended.values(), default=0) <= 1, "no packet was sent twice"
+        assert not (lost := lost_to_searches(self.database_url)), f"{len(lost)} without keys: {lost[:3]}"
+        assert figures[RECEIVED] == tally.appended + tally.dropped == ended(figures)
+        assert figures[WRITTEN] == tally.stored
+        assert self.witness.samples > 0
+        faults, self.witness.faults = self.witness.faults, []
+        assert not faults, faults
+        return tally
+
+    def _wait_for_last(self) -> None:
+        """First in, first out: when the last datagram is in the journal, so are all that intake got."""
+        last = payload(self.sent - 1)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.keeper.holds(last):
+            assert time.monotonic() < deadline, f"packet {self.sent - 1} was not appended"
+            time.sleep(_POLL_S)
