@@ -1,7 +1,7 @@
 """Kill -9, again and again, at 2,000 packets a second: what intake had appended is stored exactly once.
 
 Moments are random with a fixed seed. Two of three kills wait until the system works again, and so meet a
-process in the middle of its work; the third meets one that is still starting.
+process that is busy with what has gathered; the third meets one that is still starting.
 """
 
 import random
@@ -50,7 +50,7 @@ def test_killed_process_costs_no_packet_and_doubles_none(role: str, scene: Scene
         for turn in range(KILLS):
             if turn % 3:
                 trial.wait_for_more(work)
-            threading.Event().wait(chance.uniform(0.0, 0.4))
+            threading.Event().wait(chance.uniform(0.0, 0.2 if turn % 3 else 0.5))
             victim.kill()
             victim = running.wait_for_child(role, victim.pid)
         trial.wait_for_more(work)

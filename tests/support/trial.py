@@ -26,12 +26,12 @@ RATE = 2000
 """Packets a second."""
 PATIENCE_S = 60.0
 SOME_PACKETS = 300
-"""Three batches."""
+"""More than a batch."""
 UNDER_FIRE = {
-    # Segments end, and are deleted, several times a second.
-    "RHAPSODE_JOURNAL__SEGMENT_BYTES": str(128 * 1024),
+    # Segments end, and are deleted, three times a second.
+    "RHAPSODE_JOURNAL__SEGMENT_BYTES": str(512 * 1024),
     # There is a commit under way almost always: what kills a process meets one.
-    "RHAPSODE_STORAGE__BATCH_ROWS": "100",
+    "RHAPSODE_STORAGE__BATCH_ROWS": "200",
 }
 RECEIVED = "rhapsode_packets_received_total"
 KERNEL_DROPS = "rhapsode_kernel_drops_total"
