@@ -17,7 +17,7 @@ _Getter = Callable[[Fields], Value]
 _Test = Callable[[str], bool]
 
 _DECIMAL = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
-"""What PostgreSQL's integer input takes, up to bigint."""
+_BIGINT = 2**63
 
 
 def compile_match(expression: Expression) -> Predicate:
@@ -37,10 +37,15 @@ def compile_match(expression: Expression) -> Predicate:
 
 
 def as_number(value: Value) -> int | None:
-    """The whole number that a value is or spells out, None when it is neither."""
+    """The whole number that a value is or spells out, as PostgreSQL's bigint takes it; None when it is
+    neither.
+    """
     if isinstance(value, int):
         return value
-    return int(value) if value is not None and _DECIMAL.fullmatch(value) else None
+    if value is None or not _DECIMAL.fullmatch(value):
+        return None
+    number = int(value)
+    return number if -_BIGINT <= number < _BIGINT else None
 
 
 def _time_part(take: Callable[[int], int]) -> _Getter:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from api.search.match import compile_match, like_test
+from api.search.match import as_number, compile_match, like_test
 from api.search.query import EVERYTHING, NOTHING, And, Condition, Not, Operator, Or
 
 MESSAGE = {
@@ -83,6 +83,13 @@ def test_number_is_compared_as_number_also_where_it_is_text():
     assert matches("source_port", Operator.GREATER, 999)
     assert matches("expires", Operator.LESS_EQUAL, 3600)
     assert not matches("from_user", Operator.GREATER, 0)
+
+
+@pytest.mark.parametrize("text", ["9999999999999999999", "-9999999999999999999", str(2**63), "1" * 20])
+def test_number_beyond_bigint_is_no_number(text):
+    # It could not travel to another process, and no column holds it.
+    assert as_number(text) is None
+    assert as_number(str(-(2**63))) == -(2**63)
 
 
 def test_text_is_ordered_by_code_point():
