@@ -18,7 +18,7 @@ from api.search.narrow import Buckets
 from api.search.query import NOTHING, Position, Query
 from api.search.scanners import Scanners
 from api.search.snapshot import Snapshot, open_snapshot
-from api.search.walk import Payloads, Walk
+from api.search.walk import Held, Payloads, Walk
 from api.settings import SearchSettings
 from capture.route import MessageClass
 
@@ -62,7 +62,10 @@ class Searcher:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Session"]:
-        """One snapshot and one deadline. When that is reached the block is left, and the session says so."""
+        """One snapshot and one deadline. When that is reached the block is left, and the session says so.
+
+        DatabaseTimeout when it is reached before the first walk: that is no answer, not even a cut one.
+        """
         settings = self._settings
         session = Session(self)
         timeout = asyncio.timeout(settings.deadline_s)
@@ -79,6 +82,8 @@ class Searcher:
             # A connection torn down by the deadline may end in any error of the database.
             if not (isinstance(error, DatabaseTimeout) or timeout.expired()):
                 raise
+            if not session.walks:
+                raise DatabaseTimeout("the database did not answer in time") from error
             log.warning("a search was cut off after %s s", settings.deadline_s)
             session.timed_out = True
 
@@ -90,7 +95,7 @@ class Searcher:
         page = session.page(query.limit)
         if walk is None or page.incomplete is None:
             return page
-        if page.incomplete == "time":
+        if page.incomplete == "time" and not walk.full:
             return page._replace(next=walk.reached)
         last = page.rows[-1].stored if page.rows else None
         return page._replace(next=Position(last.time_us, last.id, self.node) if last else after)
@@ -112,6 +117,7 @@ class Session:
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self.walks: list[Walk] = []
+        self.held = Held()
         self._buckets: dict[tuple[frozenset[MessageClass], int, int], dict[MessageClass, list[Buckets]]] = {}
         self.timed_out = False
 
@@ -138,6 +144,7 @@ class Session:
                 buckets[query.message_class],
                 payloads=self._searcher.payloads,
                 scanners=self._searcher.scanners,
+                held=self.held,
                 custom_headers=self._searcher.custom_headers,
                 after=after,
                 node=self._searcher.node,

@@ -27,7 +27,7 @@ FIRST_ROWS, MOST_ROWS = 256, 4096
 SLICE_BYTES = 4 * 1024 * 1024
 """Stored payload fetched at once, as far as the slice before tells; two such slices are held."""
 HELD_BYTES = 128 * 1024 * 1024
-"""Payload of the matches of one walk: past that it ends as if its limit were reached."""
+"""Payload of the matches of one session: past that its walks end as if their limit were reached."""
 
 
 class Payloads:
@@ -49,6 +49,18 @@ class Payloads:
             self.dictionaries[number] = content
 
 
+class Held:
+    """How much payload all walks of a session have found so far."""
+
+    def __init__(self, most: int = HELD_BYTES) -> None:
+        self._room = most
+
+    def take(self, payload_bytes: int) -> bool:
+        """Count it; whether there was room."""
+        self._room -= payload_bytes
+        return self._room >= 0
+
+
 class Walk:
     """The way of one query through one class."""
 
@@ -60,6 +72,7 @@ class Walk:
         *,
         payloads: Payloads,
         scanners: Scanners,
+        held: Held,
         custom_headers: Sequence[str] = (),
         after: Position | None = None,
         node: str = "",
@@ -70,6 +83,7 @@ class Walk:
         self._buckets = buckets
         self._payloads = payloads
         self._scanners = scanners
+        self._held = held
         self._node = node
         # What names its calls asks for few rows, wherever they are.
         self._first_group = MAX_GROUP if _names_calls(query.where) else first_group
@@ -77,11 +91,11 @@ class Walk:
         self._judge = Judge(query.message_class, query.where, custom_headers, payloads.codec)
         self._rows = FIRST_ROWS
         self._decided = 0
-        self._held_bytes = 0
         self.found: list[Found] = []
         """Newest first."""
         self.reached = after
-        """The last candidate decided on: nothing before it is missing from `found`."""
+        """The last candidate decided on, wherever the walk is broken off: what matches down to it is in
+        `found`, and nothing behind it. Not kept up once the walk is full."""
         self.full = False
         """More may match than was wanted or could be held."""
 
@@ -93,7 +107,7 @@ class Walk:
                 await self._decide(rows, wanted)
                 if self.full:
                     return
-                self._reach(rows)
+                self._reach(rows[-1])
                 if self._decided >= NEAR_ROWS > 4 * len(self.found):
                     await self._scan(slices, wanted)
                     return
@@ -104,17 +118,18 @@ class Walk:
             found = self._judge.find(row)
             if found is not None:
                 self.found.append(found)
-                self._held_bytes += len(found.stored.payload)
-                if len(self.found) >= wanted or self._held_bytes > HELD_BYTES:
+                has_room = self._held.take(len(found.stored.payload))
+                if len(self.found) >= wanted or not has_room:
                     self.full = True
                     return
             if perf_counter() - since > SLICE_S:
+                self._reach(row)
                 await asyncio.sleep(0)
                 since = perf_counter()
         self._decided += len(rows)
 
-    def _reach(self, rows: Sequence[Candidate]) -> None:
-        self.reached = Position(rows[-1].time_us, rows[-1].id, self._node)
+    def _reach(self, row: Candidate) -> None:
+        self.reached = Position(row.time_us, row.id, self._node)
 
     async def _scan(self, slices: AsyncGenerator[list[Candidate], None], wanted: int) -> None:
         """The rest of the way with a scanner process, which decides while the next slice is fetched."""
@@ -143,7 +158,7 @@ class Walk:
             likely = rows
         await self._decide(likely, wanted)
         if not self.full:
-            self._reach(rows)
+            self._reach(rows[-1])
 
     async def _slices(self) -> AsyncGenerator[list[Candidate], None]:
         """Candidates, newest first."""

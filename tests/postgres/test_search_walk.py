@@ -11,9 +11,10 @@ import asyncpg
 import pytest
 
 from api.database import connect
+from api.errors import DatabaseTimeout
 from api.search.query import EVERYTHING, And, Condition, Expression, Not, Operator, Or, Position, Query
 from api.search.run import Searcher
-from api.search.walk import NEAR_ROWS
+from api.search.walk import NEAR_ROWS, Held
 from api.settings import SearchSettings
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
@@ -123,12 +124,73 @@ async def test_deadline_cuts_the_search_and_the_next_page_goes_on(database_url: 
     assert [found.stored.time_us for found in page.rows] == [START_US]
 
 
+async def test_deadline_amid_a_slice_neither_doubles_nor_loses_a_match(database_url: str):
+    await store(database_url, [a_packet(START_US + i, sip()) for i in range(4000)])
+    ids: list[int] = []
+    pages = 0
+    after: Position | None = None
+
+    async with a_searcher(database_url, deadline_s=0.1) as searcher:
+        # The first one opens the connection.
+        await searcher.page(query(limit=1))
+        while True:
+            page = await searcher.page(query(equal("from_user", "alice"), limit=5000), after)
+            pages += 1
+            ids += [found.stored.id for found in page.rows]
+            if page.incomplete is None:
+                break
+            after = page.next
+
+    assert pages > 1
+    assert len(ids) == len(set(ids)) == 4000
+
+
+async def test_deadline_before_the_first_walk_is_an_error_not_an_empty_answer(database_url: str):
+    await store(database_url, [a_packet(START_US, sip())])
+    blocker = await asyncpg.connect(database_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("lock table leaf_keying in access exclusive mode")
+
+    async with a_searcher(database_url, deadline_s=0.2) as searcher:
+        with pytest.raises(DatabaseTimeout):
+            await searcher.page(query())
+
+    await transaction.rollback()
+    await blocker.close()
+
+
+async def test_deadline_before_a_connection_is_free_is_an_error(database_url: str):
+    engine = connect(database_url, SearchSettings(pool_size=1))
+    searcher = Searcher(engine, SearchSettings(deadline_s=0.2))
+
+    async with engine.connect():
+        with pytest.raises(DatabaseTimeout):
+            await searcher.page(query())
+
+    await searcher.close()
+    await engine.dispose()
+
+
+async def test_payload_held_is_bounded_for_all_walks_of_a_session(database_url: str):
+    await store(database_url, [a_packet(START_US + i, sip()) for i in range(5)])
+    room = Held(3 * len(sip()))
+
+    async with a_searcher(database_url) as searcher, searcher.session() as session:
+        session.held = room
+        await session.find([query()], 200)
+        await session.find([query()], 200)
+
+    assert [len(walk.found) for walk in session.walks] == [4, 1]
+    assert session.page(200).incomplete == "limit"
+
+
 async def test_slow_statement_is_a_cut_answer_not_an_error(database_url: str):
     await store(database_url, [a_packet(START_US, sip())])
     blocker = await asyncpg.connect(database_url)
     transaction = blocker.transaction()
     await transaction.start()
-    await blocker.execute("lock table messages_1_call in access exclusive mode")
+    await blocker.execute("lock table only messages_1_call in access exclusive mode")
 
     async with a_searcher(database_url, statement_timeout_s=0.2) as searcher:
         page = await searcher.page(query())
