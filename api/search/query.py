@@ -4,6 +4,7 @@ Field names are the internal ones of `capture.fields.read_fields`, and three tha
 `time_seconds`, `time_useconds`, `create_date` (milliseconds). Knows nothing of HTTP, Homer's names or SQL.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Union
 
@@ -116,12 +117,18 @@ def disjunction(parts: list[Expression]) -> Expression:
     return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
 
+def conditions_of(expression: Expression) -> Iterator[Condition]:
+    """All conditions, from left to right."""
+    match expression:
+        case Condition():
+            yield expression
+        case Not(part=part):
+            yield from conditions_of(part)
+        case And(parts=parts) | Or(parts=parts):
+            for part in parts:
+                yield from conditions_of(part)
+
+
 def fields_of(expression: Expression) -> set[str]:
     """The fields that a decision needs."""
-    match expression:
-        case Condition(field=field):
-            return {field}
-        case Not(part=part):
-            return fields_of(part)
-        case And(parts=parts) | Or(parts=parts):
-            return set().union(*map(fields_of, parts))
+    return {condition.field for condition in conditions_of(expression)}

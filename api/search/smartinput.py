@@ -29,6 +29,7 @@ from api.search.query import (
     disjunction,
 )
 
+MAX_CHARS = 100_000
 MAX_DEPTH = 40
 MAX_CONDITIONS = 200
 MAX_PATTERN_CHARS = 1000
@@ -56,6 +57,8 @@ def parse_smartinput(text: str, fields: Mapping[str, Field], warnings: list[str]
 
     A condition on an unknown field is false, and `warnings` gets to know it.
     """
+    if len(text) > MAX_CHARS:
+        raise Unreadable(f"longer than {MAX_CHARS} characters")
     reader = _Reader(text, fields, warnings)
     expression = reader.expression(0)
     if not reader.at_end():

@@ -22,6 +22,7 @@ from api.search.query import (
     Expression,
     Not,
     Operator,
+    conditions_of,
     conjunction,
     disjunction,
     query_text,
@@ -36,6 +37,10 @@ CONTROL_ELEMENTS = frozenset(
 MAX_ELEMENTS = 500
 MAX_PATTERN_CHARS = 1000
 """A pattern is compared with whole payloads; a longer one is no one's question and too dear."""
+MAX_CONDITIONS = 500
+MAX_PATTERNS = 500
+MAX_VALUES = 10_000
+"""In one question. Each candidate is held against every pattern, and PostgreSQL plans every condition."""
 
 _COMPARISON = re.compile(r"(>=|<=|>|<)\s*([+-]?[0-9]{1,18})\s*", re.ASCII)
 _OPERATORS = {
@@ -61,6 +66,27 @@ class Limits(NamedTuple):
     most: int
 
 
+class _Room:
+    """What a question may still hold, so that none of them stops the others for long."""
+
+    def __init__(self) -> None:
+        self._conditions, self._patterns, self._values = MAX_CONDITIONS, MAX_PATTERNS, MAX_VALUES
+
+    def take(self, expression: Expression) -> Expression:
+        """The expression, counted; Unreadable when there is no room for it."""
+        for condition in conditions_of(expression):
+            self._conditions -= 1
+            if condition.operator in (Operator.LIKE, Operator.ILIKE):
+                self._patterns -= len(condition.values)
+            else:
+                self._values -= len(condition.values)
+        if min(self._conditions, self._patterns, self._values) < 0:
+            raise Unreadable(
+                f"more than {MAX_CONDITIONS} conditions, {MAX_PATTERNS} patterns or {MAX_VALUES} values"
+            )
+        return expression
+
+
 @dataclass
 class Reading:
     """What a form asks for."""
@@ -78,6 +104,7 @@ def read_elements(
     joined: list[tuple[bool, Expression]] = []
     limit = limits.default
     warnings: list[str] = []
+    room = _Room()
     for element in elements:
         value = _text_of(element.value)
         if value is None or element.name in CONTROL_ELEMENTS:
@@ -86,7 +113,7 @@ def read_elements(
             limit = _read_limit(value, limits, warnings)
             continue
         by_or, value = _take_or(value)
-        part = _read_element(element._replace(value=value), fields, warnings)
+        part = _read_element(element._replace(value=value), fields, room, warnings)
         if part is not None:
             joined.append((any_of or by_or, part))
     return Reading(_join(joined), limit, warnings)
@@ -134,34 +161,37 @@ def _read_limit(value: str | list[str], limits: Limits, warnings: list[str]) -> 
     return limits.most if number < 0 else min(number, limits.most)
 
 
-def _read_element(element: Element, fields: Mapping[str, Field], warnings: list[str]) -> Expression | None:
+def _read_element(
+    element: Element, fields: Mapping[str, Field], room: _Room, warnings: list[str]
+) -> Expression | None:
     value = element.value
     assert value is not None  # noqa: S101 (left out by the caller)
     if element.name == "smartinput":
-        return _read_smartinput(value, fields, warnings)
+        return _read_smartinput(value, fields, room, warnings)
     known = fields.get(element.name)
     if known is None:
         warnings.append(f"unknown field: {element.name}")
         return NOTHING
     try:
-        return read_value(known, value, as_integer=element.type == "integer")
+        return room.take(read_value(known, value, as_integer=element.type == "integer"))
     except Unreadable as error:
         warnings.append(f"{element.name}: {error}")
         return NOTHING
 
 
 def _read_smartinput(
-    value: str | Sequence[str], fields: Mapping[str, Field], warnings: list[str]
+    value: str | Sequence[str], fields: Mapping[str, Field], room: _Room, warnings: list[str]
 ) -> Expression | None:
     texts = [value] if isinstance(value, str) else list(value)
     parts = []
     for text in texts:
         if text.strip():
             try:
-                parts.append(parse_smartinput(text, fields, warnings))
+                parts.append(room.take(parse_smartinput(text, fields, warnings)))
             except Unreadable as error:
                 warnings.append(f"smartinput: {error}")
                 parts.append(NOTHING)
+                break
     return disjunction(parts) if parts else None
 
 
@@ -193,7 +223,9 @@ def _positive(known: Field, value: str | list[str], *, as_integer: bool) -> Expr
         return Condition(name, Operator.NULL)
     if value in ("isEmpty", ["isEmpty"]):
         return blank(known) if known.type == "integer" else Condition(name, Operator.EMPTY)
-    parts = value.split(";") if isinstance(value, str) else value
+    parts = value.split(";", MAX_VALUES) if isinstance(value, str) else value
+    if len(parts) > MAX_VALUES:
+        raise Unreadable(f"more than {MAX_VALUES} values")
     if any("%" in part for part in parts):
         return Condition(name, Operator.LIKE, _checked(parts))
     if as_integer or known.type == "integer":

@@ -4,8 +4,8 @@ import pytest
 
 from api.schemas.fields import class_fields
 from api.search.match import compile_match
-from api.search.query import EVERYTHING, NOTHING, And, Condition, Not, Operator, Or
-from api.search.syntax import Element, Limits, read_elements
+from api.search.query import EVERYTHING, NOTHING, And, Condition, Not, Operator, Or, conditions_of
+from api.search.syntax import MAX_CONDITIONS, MAX_PATTERNS, MAX_VALUES, Element, Limits, read_elements
 from capture.route import MessageClass
 
 FIELDS = class_fields(MessageClass.CALL, ["X-CID"])
@@ -163,3 +163,36 @@ def test_text_field_that_the_client_takes_for_a_number_is_compared_as_text():
 def test_nul_and_lone_surrogates_do_no_harm():
     assert where((FROM, "a\0")) == equal("from_user", "a\ufffd")
     assert read((FROM, "\ud800;%")).warnings == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ";".join(f"%{number}" for number in range(MAX_PATTERNS + 1)),
+        ";".join(map(str, range(MAX_VALUES + 1))),
+        [str(number) for number in range(MAX_VALUES + 1)],
+    ],
+)
+def test_element_of_too_many_values_is_false_and_named(value):
+    reading = read((FROM, value))
+
+    assert reading.where == NOTHING
+    assert reading.warnings[0].startswith(f"{FROM}: more than ")
+
+
+def test_question_of_too_many_conditions_is_false_however_they_are_spread():
+    text = " OR ".join([f"{FROM} = a"] * 200)
+
+    reading = read(("smartinput", [text] * 1000), (FROM, "b"))
+
+    assert NOTHING in reading.where.parts[0].parts
+    assert reading.where.parts[1] == NOTHING
+    assert len(list(conditions_of(reading.where))) <= MAX_CONDITIONS
+    assert len(reading.warnings) == 2
+
+
+def test_very_long_smart_input_is_not_even_read():
+    reading = read(("smartinput", f"{FROM} = {'a' * 8_000_000}"))
+
+    assert reading.where == NOTHING
+    assert reading.warnings == ["smartinput: longer than 100000 characters"]
