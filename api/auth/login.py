@@ -1,5 +1,7 @@
 """A login: limits, password, token, in the order that tells a guesser least."""
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from api.auth.accounts import Account, find_account
 from api.auth.tokens import Claims, expiry, write_token
 from api.context import ApiContext
@@ -11,7 +13,7 @@ async def login(context: ApiContext, username: str, password: str, address: str)
     attempt = context.limits.begin(username, address)
     try:
         account = await find_account(context.engine, username)
-    except DatabaseError:
+    except (DatabaseError, SQLAlchemyError):
         attempt.forgive()
         raise
     found = await context.passwords.matches(account.hash if account else None, password)

@@ -6,7 +6,7 @@ import time
 import jwt
 import pytest
 
-from api.settings import AuthSettings
+from api.settings import AuthSettings, SearchSettings
 from tests.support.api import SESAME, add_user, an_api
 
 WRONG = {"statuscode": 401, "error": "Unauthorized", "message": "incorrect password"}
@@ -155,3 +155,18 @@ async def test_logins_that_succeed_are_not_counted(database_url: str) -> None:
 
         for _ in range(3):
             await api.log_in()
+
+
+async def test_login_that_finds_no_connection_is_not_counted(database_url: str) -> None:
+    options = {
+        "auth": AuthSettings(attempts=1),
+        "search": SearchSettings(pool_size=1, statement_timeout_s=0.1),
+    }
+    async with an_api(database_url, **options) as api:
+        await add_user(api.context.engine)
+        async with api.context.engine.connect():
+            busy = await api.client.post("/api/v3/auth", json={"username": "admin", "password": SESAME})
+
+        await api.log_in()
+
+    assert busy.status_code == 503
