@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from api.auth.dependencies import CurrentUser
 from api.context import Context
 from api.errors import RequestError
+from api.leaving import unless_gone
 from api.schemas.common import REFUSED
 from api.schemas.fields import class_fields
 from api.schemas.rows import RowShape, data_row, message_row, oldest_first
@@ -39,7 +40,7 @@ RESPONSES = REFUSED | {201: describe_answer(SearchAnswer, "The messages, oldest 
     responses=RESPONSES,
     openapi_extra=describe_body(SearchObject, DATA_EXAMPLE),
 )
-async def search_data(user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
+async def search_data(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """The newest messages that match the form, without their payload."""
     options = context.options
     param = body.parameters
@@ -55,7 +56,7 @@ async def search_data(user: CurrentUser, context: Context, body: Body) -> JsonAn
     warnings += [f"unknown profile: {key}" for key in classes.unknown if key != "range"]
     if not body.asks_node(options.http.node_name):
         queries = []
-    page = await context.searcher.newest(queries, limit)
+    page = await unless_gone(request, context.searcher.newest(queries, limit))
     shape = RowShape(options.http.node_name.lower(), options.custom_headers)
     rows = [data_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, warnings)
@@ -67,7 +68,7 @@ async def search_data(user: CurrentUser, context: Context, body: Body) -> JsonAn
     responses=RESPONSES,
     openapi_extra=describe_body(SearchObject, MESSAGE_EXAMPLE),
 )
-async def search_message(user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
+async def search_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, with payload."""
     options = context.options
     asked = {key: message_ids_of(value) for key, value in strict_classes_of(body).items()}
@@ -83,7 +84,7 @@ async def search_message(user: CurrentUser, context: Context, body: Body) -> Jso
     given = body.parameters.limit
     # Homer takes a missing limit for none at all; who names ids wants them.
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
-    page = await context.searcher.newest(queries, limit)
+    page = await unless_gone(request, context.searcher.newest(queries, limit))
     shape = RowShape(options.http.node_name.lower(), options.custom_headers)
     rows = [message_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, [])

@@ -1,5 +1,6 @@
 """The API as a process: a socket handed down, signals, TLS, and bodies that never end."""
 
+import asyncio
 import signal
 import socket
 import ssl
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from api.database import connect
 from api.run import STOP_S
-from tests.support.api import AWAY
+from tests.support.api import AWAY, SESAME, add_user
+from tests.support.stored import a_packet, store
 
+START_US = 1_765_000_000_000_000
 TLS = Path(__file__).parent / "tls"
 PROGRAM = """
 import logging, socket, sys
@@ -128,6 +133,39 @@ def test_endless_body_is_refused_while_it_is_being_sent(served: Callable[..., Se
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in answer.lower()
     assert b"server:" not in answer.lower()
+
+
+async def test_search_of_a_client_that_leaves_is_given_up(
+    served: Callable[..., Served], database_url: str
+) -> None:
+    await store(database_url, [a_packet(START_US, b"INVITE sip:a@b SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n")])
+    engine = connect(database_url)
+    await add_user(engine)
+    api = served(database_url)
+    body = {"param": {"search": {"1_call": []}}, "timestamp": {"from": 0, "to": START_US}}
+    waiting = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+
+    async def count_until(wanted: int) -> int:
+        async with asyncio.timeout(10):
+            while True:
+                async with engine.connect() as connection:
+                    count: int = (await connection.execute(waiting)).scalar_one()
+                if count == wanted:
+                    return count
+                await asyncio.sleep(0.02)
+
+    async with httpx.AsyncClient(base_url=api.url) as client, engine.connect() as blocker:
+        login = {"username": "admin", "password": SESAME}
+        token = (await client.post("/api/v3/auth", json=login)).json()["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        await blocker.execute(text("lock table messages_1_call in access exclusive mode"))
+        asking = asyncio.create_task(client.post("/api/v3/search/call/data", json=body, headers=headers))
+        await count_until(1)
+
+        asking.cancel()
+
+        assert await count_until(0) == 0
+    await engine.dispose()
 
 
 def test_https_by_certificate_and_key(served: Callable[..., Served]) -> None:
