@@ -73,7 +73,7 @@ def data_row(found: Found, shape: RowShape) -> Row:
     row |= {
         "id": stored.id,
         "uuid": stored.id,
-        "sid": found.fields["sid"],
+        "sid": found.fields.get("sid", ""),
         "node": shape.node,
         "dbnode": shape.node,
         "table": f"hep_proto_{stored.message_class.key}",
@@ -83,7 +83,7 @@ def data_row(found: Found, shape: RowShape) -> Row:
         "micro_ts": stored.time_us / 1000,
     }
     if stored.message_class is MessageClass.LOG:
-        row["raw"] = found.fields["raw"]
+        row["raw"] = found.fields.get("raw", "")
     return row
 
 
@@ -92,11 +92,11 @@ def message_row(found: Found, shape: RowShape) -> Row:
     stored = found.stored
     row = _headers(found, shape)
     if not stored.message_class.is_sip:
-        row["node"] = found.fields["node"]
+        row["node"] = found.fields.get("node", "")
     return row | {
         "id": stored.id,
         "uuid": stored.id,
-        "sid": found.fields["sid"],
+        "sid": found.fields.get("sid", ""),
         "raw": _shown_payload(found),
         "create_ts": stored.time_us // 1000,
         "micro_ts": stored.time_us / 1000,
@@ -123,8 +123,8 @@ def _transaction_row(found: Found, shape: RowShape) -> Row:
     row = _headers(found, shape)
     row |= {
         "id": stored.id,
-        "sid": found.fields["sid"],
-        "raw": found.fields["raw"],
+        "sid": found.fields.get("sid", ""),
+        "raw": found.fields.get("raw", ""),
         "node": shape.node,
         "dbnode": shape.node,
         "profile": stored.message_class.key,
@@ -145,10 +145,10 @@ def _transaction_row(found: Found, shape: RowShape) -> Row:
 def _arrow_row(found: Found, source: End, destination: End, positions: dict[str, int]) -> Row:
     stored = found.stored
     label = label_of(stored.protocol_type, found.fields)
-    ip_protocol = found.fields["ip_protocol"]
+    ip_protocol = found.fields.get("ip_protocol")
     return {
         "id": stored.id,
-        "sid": found.fields["sid"],
+        "sid": found.fields.get("sid", ""),
         "srcHost": source.address,
         "dstHost": destination.address,
         "srcId": source.name,
@@ -172,22 +172,22 @@ def _arrow_row(found: Found, source: End, destination: End, positions: dict[str,
 
 
 def _headers(found: Found, shape: RowShape) -> Row:
-    """Both of Homer's headers, flattened."""
+    """Both of Homer's headers, flattened; whatever a filter has taken away is empty."""
     stored, fields = found.stored, found.fields
     row: Row = {
-        "protocolFamily": fields["family"] or 0,
-        "protocol": fields["ip_protocol"] or 0,
-        "srcIp": fields["source"] or "",
-        "srcPort": fields["source_port"] or 0,
-        "dstIp": fields["destination"] or "",
-        "dstPort": fields["destination_port"] or 0,
+        "protocolFamily": fields.get("family") or 0,
+        "protocol": fields.get("ip_protocol") or 0,
+        "srcIp": fields.get("source") or "",
+        "srcPort": fields.get("source_port") or 0,
+        "dstIp": fields.get("destination") or "",
+        "dstPort": fields.get("destination_port") or 0,
         "timeSeconds": stored.time_us // 1_000_000,
         "timeUseconds": stored.time_us % 1_000_000,
-        "payloadType": fields["protocol_type"],
-        "captureId": fields["node"],
+        "payloadType": fields.get("protocol_type", stored.protocol_type),
+        "captureId": fields.get("node", ""),
         # The HEP key is not stored.
         "capturePass": "",
-        "correlation_id": fields["correlation_id"],
+        "correlation_id": fields.get("correlation_id", ""),
     }
     for name, internal, always in _data_names(stored.message_class, shape.custom_headers):
         value = fields.get(internal)
@@ -216,10 +216,10 @@ def _hep_facts(extra: dict[str, Any] | None) -> Row:
 def _named_ends(found: Found) -> tuple[End, End]:
     fields = found.fields
     return ends(
-        _text(fields["source"]),
-        _number(fields["source_port"]),
-        _text(fields["destination"]),
-        _number(fields["destination_port"]),
+        _text(fields.get("source")),
+        _number(fields.get("source_port")),
+        _text(fields.get("destination")),
+        _number(fields.get("destination_port")),
     )
 
 
@@ -235,9 +235,9 @@ def _shown_payload(found: Found) -> str | int | None:
     """Of a call the payload with ISUP made readable, as Homer has it."""
     stored = found.stored
     if stored.message_class is not MessageClass.CALL:
-        return found.fields["raw"]
+        return found.fields.get("raw", "")
     readable = with_readable_isup(stored.payload)
-    return found.fields["raw"] if readable is stored.payload else to_text(readable.rstrip(b"\0"))
+    return found.fields.get("raw", "") if readable is stored.payload else to_text(readable.rstrip(b"\0"))
 
 
 def oldest_first(messages: Iterable[Found]) -> list[Found]:

@@ -5,7 +5,7 @@ Source: homer-app's binding rules. Unknown names are ignored; null is as good as
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -19,6 +19,8 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 MAX_IDS = 10_000
 """Call-IDs or message ids in one question."""
 MAX_WARNING_CHARS = 2000
+MAX_LEFT_OUT = 1000
+"""Addresses and networks that a transaction leaves out."""
 
 
 class TimeWindow(msgspec.Struct):
@@ -42,7 +44,7 @@ class Param(msgspec.Struct):
     limit: Int64 | None = None
     orlogic: bool | None = None
     location: Location | None = None
-    whitelist: list[str] | None = None
+    whitelist: Annotated[list[str], msgspec.Meta(max_length=MAX_LEFT_OUT)] | None = None
     """Addresses to leave out, despite its name."""
 
 
@@ -201,9 +203,22 @@ def answer_headers(incomplete: str | None, warnings: Sequence[str] = ()) -> dict
     if incomplete is not None:
         headers["X-Rhapsode-Incomplete"] = incomplete
     if warnings:
-        text = "; ".join(warnings)[:MAX_WARNING_CHARS]
-        headers["X-Rhapsode-Warning"] = quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace")
+        headers["X-Rhapsode-Warning"] = _header_text("; ".join(warnings)[:MAX_WARNING_CHARS])
     return headers
+
+
+def _header_text(text: str) -> str:
+    """Percent-encoded, and cut to what clients and proxies take in a header, not within a character."""
+    encoded = _percent_encoded(text)
+    if len(encoded) <= MAX_WARNING_CHARS:
+        return encoded
+    cut = encoded[:MAX_WARNING_CHARS]
+    escape = cut.rfind("%", MAX_WARNING_CHARS - 2)
+    return _percent_encoded(unquote(cut if escape < 0 else cut[:escape], errors="ignore"))
+
+
+def _percent_encoded(text: str) -> str:
+    return quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace")
 
 
 def example_search(key: str, value: object) -> dict[str, object]:

@@ -5,7 +5,8 @@ to session id, and a Call-ID with `_b2b-1` at its end (the habit of SEMS as B2BU
 that a call is whole whichever leg it is opened by.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from api.search.decide import Found
@@ -32,18 +33,18 @@ async def find_transaction(
     end.
     """
     wanted = {call_id for call_id in call_ids if call_id}
-    networks = _networks(without)
+    is_left_out = _leaving_out(without)
     async with searcher.session() as session:
         if wanted:
             own = await session.find(_queries(_by_session(wanted), from_us, to_us, limit), limit)
-            joined = {str(found.fields["correlation_id"]) for walk in own for found in walk.found}
+            joined = {str(found.fields.get("correlation_id", "")) for walk in own for found in walk.found}
             legs = _legs(wanted | joined)
             others = Or(
                 (_by_session(legs - wanted), Condition("correlation_id", Operator.EQUAL, _values(legs)))
             )
             await session.find(_queries(others, from_us, to_us, limit), limit, first_group=MAX_GROUP)
     page = session.page(limit)
-    return page._replace(rows=[found for found in page.rows if not _is_within(found, networks)])
+    return page._replace(rows=[found for found in page.rows if not is_left_out(found)])
 
 
 def _queries(where: Expression, from_us: int, to_us: int, limit: int) -> list[Query]:
@@ -81,9 +82,21 @@ def _networks(texts: Iterable[str]) -> list[Network]:
     return networks
 
 
-def _is_within(found: Found, networks: Sequence[Network]) -> bool:
-    if not networks:
-        return False
-    ends = (found.fields["source"], found.fields["destination"])
-    addresses = [ip_address(end) for end in ends if end]
-    return any(address in network for address in addresses for network in networks)
+def _leaving_out(texts: Iterable[str]) -> Callable[[Found], bool]:
+    """Whether one of a message's ends lies within one of these."""
+    networks = _networks(texts)
+
+    @lru_cache(maxsize=4096)
+    def is_within(end: str) -> bool:
+        try:
+            address = ip_address(end)
+        except ValueError:
+            # A filter may have set anything.
+            return False
+        return any(address in network for network in networks)
+
+    def is_left_out(found: Found) -> bool:
+        ends = (found.fields.get("source"), found.fields.get("destination"))
+        return any(is_within(str(end)) for end in ends if end)
+
+    return is_left_out if networks else lambda _: False

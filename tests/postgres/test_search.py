@@ -1,8 +1,9 @@
 """Searches over HTTP in a real database, filled by the real writer."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
@@ -140,6 +141,38 @@ async def test_unknown_field_gives_nothing_and_is_named(database_url: str, api: 
 
     assert answer.json() == {"total": 0, "keys": [], "data": []}
     assert answer.headers["X-Rhapsode-Warning"] == "unknown field: data_header.gr%C3%BC%C3%9Fe%0D%0AX: y"
+
+
+async def test_warning_of_any_length_fits_a_header(api: Api):
+    answer = await ask(api, *(element("€" * length, "x") for length in range(90, 130)))
+
+    warning = answer.headers["X-Rhapsode-Warning"]
+    assert 1990 < len(warning) <= 2000
+    assert unquote(warning, errors="strict").startswith("unknown field: €€")
+
+
+async def test_fields_that_a_filter_took_away_are_shown_empty(database_url: str, api: Api):
+    await store(database_url, [a_packet(START_US, sip())])
+    taken = dict.fromkeys(
+        ["source", "source_port", "family", "ip_protocol", "node", "correlation_id", "protocol_type", "raw"]
+    )
+    connection = await asyncpg.connect(database_url)
+    extra = json.dumps({"fields": taken | {"destination": "no address"}})
+    await connection.execute("update messages_1_call set extra = $1", extra)
+    await connection.close()
+
+    (row,) = (await ask(api)).json()["data"]
+    body = {
+        "param": {"search": {"1_call": {"callid": [row["sid"]]}}, "whitelist": ["192.0.2.1"]},
+        "timestamp": {"from": START_US // 1000, "to": START_US // 1000},
+    }
+    transaction = await api.client.post("/api/v3/call/transaction", json=body)
+    body["param"]["search"]["1_call"] = {"id": row["id"]}
+    message = await api.client.post("/api/v3/search/call/message", json=body)
+
+    assert (row["srcIp"], row["srcPort"], row["dstIp"], row["captureId"]) == ("", 0, "no address", "")
+    assert list(transaction.json()["data"]["hosts"]) == ["127.0.0.1:0", "no address:5060"]
+    assert message.json()["data"][0]["raw"] == ""
 
 
 async def test_no_profile_of_ours_gives_nothing(api: Api):

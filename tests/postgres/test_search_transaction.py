@@ -176,6 +176,14 @@ async def test_addresses_and_networks_are_left_out(database_url: str, api: Api):
     assert await counted("no address") == 3
 
 
+async def test_more_to_leave_out_than_anyone_means_is_refused(api: Api):
+    body = {"param": {"search": {"1_call": {"callid": ["a"]}}, "whitelist": ["10.0.0.1"] * 1001}}
+
+    answer = await api.client.post("/api/v3/call/transaction", json=body)
+
+    assert answer.status_code == 400
+
+
 async def test_cut_transaction_says_so(database_url: str):
     await store(database_url, [sip(index, "a") for index in range(5)])
     async with an_api(database_url, search={"transaction_limit": 3}) as api:
