@@ -247,6 +247,8 @@ class _Session:
                 if self._stop.is_set() or self._reader.position[:2] != self._position[:2]:
                     break
                 self._reader.wait(_IDLE_S)
+                # A server that crashed may have lost the last commits: no packet need come to store them again.
+                self._writer.check()
                 if self._options.until_drained:
                     break
         self._settle()

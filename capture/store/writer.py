@@ -90,6 +90,11 @@ class Writer:
                 await connection.close()
         self._batches = self._partitions = None
 
+    def check(self) -> None:
+        """DatabaseAway when a connection is known to be lost; asks nobody, and any thread may call it."""
+        _open(self._batches)
+        _open(self._partitions)
+
     async def load_position(self, journal: UUID, place: str) -> StoredPosition:
         """Where to go on, and note `place` (host and directory, for people).
 
