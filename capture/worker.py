@@ -247,7 +247,7 @@ class _Session:
                 if self._stop.is_set() or self._reader.position[:2] != self._position[:2]:
                     break
                 self._reader.wait(_IDLE_S)
-                # A server that crashed may have lost the last commits: no packet need come to store them again.
+                # A server that crashed may have lost the last commits: that must not wait for a packet.
                 self._writer.check()
                 if self._options.until_drained:
                     break
