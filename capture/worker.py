@@ -190,6 +190,8 @@ class _Session:
             codec=PayloadCodec(self._loop.call(self._writer.dictionary()), options.storage),
             find_leaf=self._find_leaf,
             keys=KeyMemory(options.storage.key_memory_calls),
+            mark=self._mark,
+            give_up=self._give_up,
         )
 
     def _find_leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
@@ -266,23 +268,30 @@ class _Session:
 
     def _take(self, pipeline: Pipeline, rows: Rows, taken: list[Record]) -> int:
         """Decode what has been read, up to the batch's end; the journal's bytes that it was."""
-        records, mark, lethal = self._records, self._mark, self._lethal
         room = self._options.storage.batch_rows - len(taken)
-        for record in records[self._next : self._next + room]:
-            mark.set(record.segment, record.offset)
-            self._count_damaged(record.number, rows)
-            self._expected = record.number + 1
-            if lethal is not None and (record.segment, record.offset) == lethal:
-                log.error("packet %d has ended two workers and is set aside", record.number)
-                self._set_aside(record, "killed two workers")
-                rows.outcomes[Outcome.FAILED] += 1
-            else:
-                self._process(pipeline, record, len(taken), rows)
-            taken.append(record)
-        mark.clear()
-        first, self._next = records[self._next], min(self._next + room, len(records))
-        # All that one read gives is of one segment.
-        return records[self._next - 1].end.offset - first.offset
+        part = self._records[self._next : self._next + room]
+        self._next += len(part)
+        # What one read gives is of one segment and numbered through: damage lies only before it.
+        self._count_damaged(part[0].number, rows)
+        self._expected = part[-1].number + 1
+        lethal = self._find_lethal(part)
+        if lethal is None:
+            pipeline.process(part, len(taken), rows)
+        else:
+            pipeline.process(part[:lethal], len(taken), rows)
+            log.error("packet %d has ended two workers and is set aside", part[lethal].number)
+            self._set_aside(part[lethal], "killed two workers")
+            rows.outcomes[Outcome.FAILED] += 1
+            pipeline.process(part[lethal + 1 :], len(taken) + lethal + 1, rows)
+        taken += part
+        return part[-1].end.offset - part[0].offset
+
+    def _find_lethal(self, part: list[Record]) -> int | None:
+        """Where in `part` the packet is that has ended two workers."""
+        if self._lethal is None:
+            return None
+        places = ((record.segment, record.offset) == self._lethal for record in part)
+        return next((at for at, is_lethal in enumerate(places) if is_lethal), None)
 
     def _count_damaged(self, number: int, rows: Rows) -> None:
         """They are known by the numbers that are missing before `number`."""
@@ -290,16 +299,9 @@ class _Session:
             rows.outcomes[Outcome.FAILED] += number - self._expected
             self._expected = number
 
-    def _process(self, pipeline: Pipeline, record: Record, origin: int, rows: Rows) -> None:
-        try:
-            pipeline.process(record, origin, rows)
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("packet %d cannot be processed and is set aside", record.number)
-            pipeline.forget()
-            self._set_aside(record, "cannot be processed")
-            rows.outcomes[Outcome.FAILED] += 1
+    def _give_up(self, record: Record, error: Exception) -> None:
+        log.error("packet %d cannot be processed and is set aside", record.number, exc_info=error)
+        self._set_aside(record, "cannot be processed")
 
     def _end(self, rows: Rows) -> Position:
         """Where the batch ends; damaged records before it, with no good one behind them yet, belong to it."""

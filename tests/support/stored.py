@@ -97,7 +97,7 @@ async def _store(
             record = _record(start + origin + 1, packet)
             while True:
                 try:
-                    pipeline.process(record, origin, rows)
+                    pipeline.process([record], origin, rows)
                     break
                 except _Uncovered as uncovered:
                     leaf = await writer.cover(*uncovered.place)

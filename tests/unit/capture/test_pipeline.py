@@ -8,9 +8,11 @@ from capture.fields import StoredMessage, read_fields
 from capture.hep.encode import encode_packet
 from capture.hep.packet import Packet
 from capture.interpret import Interpreter
+from capture.journal.figures import WorkerFigure
 from capture.journal.record import Carrier, Record
 from capture.keys import KeyMemory
-from capture.pipeline import Pipeline, Rows
+from capture.mark import PacketMark
+from capture.pipeline import STRIDE, GiveUp, Pipeline, Rows
 from capture.route import MessageClass
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.sip.ids import call_hash
@@ -51,7 +53,7 @@ def a_packet(payload: bytes = INVITE, **given: object) -> Packet:
 
 def a_record(packet: Packet | bytes, carrier: Carrier = Carrier.UDP, number: int = 1) -> Record:
     data = packet if isinstance(packet, bytes) else encode_packet(packet)
-    return Record(number, 1, 64, NOW_US + 1000, carrier, PEER, 5060, data)
+    return Record(number, 1, 64 * number, NOW_US + 1000, carrier, PEER, 5060, data)
 
 
 def a_pipeline(
@@ -59,6 +61,8 @@ def a_pipeline(
     sip: SipSettings | None = None,
     storage: StorageSettings | None = None,
     codec: PayloadCodec | None = None,
+    mark: PacketMark | None = None,
+    give_up: GiveUp | None = None,
 ) -> Pipeline:
     return Pipeline(
         hep=HepSettings(),
@@ -70,6 +74,8 @@ def a_pipeline(
             message_class, 1, time_us - time_us % 1000, time_us + 1000
         ),
         keys=KeyMemory(1000),
+        mark=mark,
+        give_up=give_up,
     )
 
 
@@ -80,7 +86,7 @@ def outcomes(rows: Rows) -> list[str]:
 def test_sip_message_makes_a_message_row_and_a_key_row() -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(a_packet()), 3, rows)
+    a_pipeline().process([a_record(a_packet())], 3, rows)
 
     ((leaf, of_leaf),) = rows.leaves.items()
     assert outcomes(rows) == ["WRITTEN"]
@@ -95,8 +101,8 @@ def test_sip_message_makes_a_message_row_and_a_key_row() -> None:
 def test_second_message_of_a_call_has_no_key_row() -> None:
     rows, pipeline = Rows(), a_pipeline()
 
-    pipeline.process(a_record(a_packet()), 0, rows)
-    pipeline.process(a_record(a_packet()), 1, rows)
+    pipeline.process([a_record(a_packet())], 0, rows)
+    pipeline.process([a_record(a_packet())], 1, rows)
 
     ((_, of_leaf),) = rows.leaves.items()
     assert outcomes(rows) == ["WRITTEN", "WRITTEN"]
@@ -111,7 +117,7 @@ def test_second_message_of_a_call_has_no_key_row() -> None:
 def test_what_is_not_hep_is_malformed_with_its_reason(data: bytes, reason: str) -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(data), 0, rows)
+    a_pipeline().process([a_record(data)], 0, rows)
 
     assert outcomes(rows) == ["MALFORMED"]
     assert rows.malformed == {reason: 1}
@@ -121,7 +127,7 @@ def test_what_is_not_hep_is_malformed_with_its_reason(data: bytes, reason: str) 
 def test_run_of_tcp_bytes_is_malformed_even_if_it_looks_like_hep() -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(a_packet(), Carrier.TCP_RUBBISH), 0, rows)
+    a_pipeline().process([a_record(a_packet(), Carrier.TCP_RUBBISH)], 0, rows)
 
     assert outcomes(rows) == ["MALFORMED"]
     assert rows.malformed == {"stream": 1}
@@ -131,8 +137,8 @@ def test_packet_without_the_key_is_refused_before_anything_is_read() -> None:
     rows = Rows()
     pipeline = a_pipeline(accept=AcceptSettings.model_validate({"keys": ["right"]}))
 
-    pipeline.process(a_record(a_packet(auth_key=b"wrong")), 0, rows)
-    pipeline.process(a_record(a_packet(auth_key=b"right")), 1, rows)
+    pipeline.process([a_record(a_packet(auth_key=b"wrong"))], 0, rows)
+    pipeline.process([a_record(a_packet(auth_key=b"right"))], 1, rows)
 
     assert outcomes(rows) == ["WRITTEN", "REFUSED"]
 
@@ -141,7 +147,7 @@ def test_packet_without_the_key_is_refused_before_anything_is_read() -> None:
 def test_keep_alive_is_filtered(payload: bytes) -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(a_packet(payload)), 0, rows)
+    a_pipeline().process([a_record(a_packet(payload))], 0, rows)
 
     assert outcomes(rows) == ["FILTERED"]
 
@@ -149,7 +155,7 @@ def test_keep_alive_is_filtered(payload: bytes) -> None:
 def test_protocol_type_zero_is_filtered() -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(a_packet(protocol_type=0)), 0, rows)
+    a_pipeline().process([a_record(a_packet(protocol_type=0))], 0, rows)
 
     assert outcomes(rows) == ["FILTERED"]
 
@@ -160,8 +166,8 @@ def test_deduplication_is_off_unless_asked_for() -> None:
     pipeline = a_pipeline()
 
     for origin in range(2):
-        pipeline.process(a_record(a_packet()), origin, plain)
-        deduplicating.process(a_record(a_packet()), origin, asked)
+        pipeline.process([a_record(a_packet())], origin, plain)
+        deduplicating.process([a_record(a_packet())], origin, asked)
 
     assert outcomes(plain) == ["WRITTEN", "WRITTEN"]
     assert outcomes(asked) == ["WRITTEN", "DUPLICATE"]
@@ -187,7 +193,7 @@ def test_every_type_is_stored_in_its_class_with_its_exact_payload(
 ) -> None:
     rows = Rows()
 
-    a_pipeline().process(a_record(a_packet(payload, protocol_type=protocol_type)), 0, rows)
+    a_pipeline().process([a_record(a_packet(payload, protocol_type=protocol_type))], 0, rows)
 
     ((leaf, of_leaf),) = rows.leaves.items()
     assert leaf.message_class is message_class
@@ -285,13 +291,43 @@ class _CodecThatFailsOnce(PayloadCodec):
 
 
 def test_message_whose_processing_broke_off_hides_neither_its_copy_nor_its_values() -> None:
-    pipeline = a_pipeline(storage=StorageSettings(deduplicate_ms=500), codec=_CodecThatFailsOnce())
-    with pytest.raises(MemoryError):
-        pipeline.process(a_record(a_packet()), 0, Rows())
-    pipeline.forget()
+    given_up: list[int] = []
+    pipeline = a_pipeline(
+        storage=StorageSettings(deduplicate_ms=500),
+        codec=_CodecThatFailsOnce(),
+        give_up=lambda record, _: given_up.append(record.number),
+    )
     rows = Rows()
 
-    pipeline.process(a_record(a_packet(), number=2), 1, rows)
+    pipeline.process([a_record(a_packet()), a_record(a_packet(), number=2)], 0, rows)
 
-    assert outcomes(rows) == ["WRITTEN"]
+    assert given_up == [1]
+    assert outcomes(rows) == ["WRITTEN", "FAILED"]
     assert [len(of_leaf.keys) for of_leaf in rows.leaves.values()] == [1]
+
+
+def test_packets_of_several_strides_keep_their_order_and_their_origins() -> None:
+    count = 2 * STRIDE + 3
+    rows = Rows()
+
+    a_pipeline().process([a_record(a_packet(seconds=NOW_US // 1_000_000 + n)) for n in range(count)], 7, rows)
+
+    stored = [(of_leaf.origins, leaf.lower_us) for leaf, of_leaf in rows.leaves.items()]
+    assert [origin for origins, _ in stored for origin in origins] == list(range(7, 7 + count))
+    assert [lower_us for _, lower_us in stored] == sorted(lower_us for _, lower_us in stored)
+
+
+def test_mark_stands_at_the_packet_that_is_dealt_with_and_nowhere_afterwards() -> None:
+    words = [0] * len(WorkerFigure)
+    seen: list[tuple[int, int]] = []
+    records = [a_record(a_packet(), number=number) for number in (1, 2)]
+
+    class Watched(PayloadCodec):
+        def encode(self, payload: bytes) -> tuple[int, bytes]:
+            seen.append(divmod(words[WorkerFigure.MARK], 1 << 32))
+            return super().encode(payload)
+
+    a_pipeline(codec=Watched(), mark=PacketMark(words)).process(records, 0, Rows())
+
+    assert seen == [(record.segment, record.offset) for record in records]
+    assert words[WorkerFigure.MARK] == 0
