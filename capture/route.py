@@ -38,10 +38,25 @@ class MessageClass(Enum):
         return self.value.partition("_")[2]
 
     @property
+    def retention_key(self) -> str:
+        """The setting under `[retention]` that says how long it is kept."""
+        return _RETENTION_KEYS[self]
+
+    @property
     def is_sip(self) -> bool:
         return self.value.startswith("1_")
 
 
+_RETENTION_KEYS = {
+    MessageClass.CALL: "call",
+    MessageClass.REGISTRATION: "registration",
+    MessageClass.OTHER: "other",
+    MessageClass.RTCP: "rtcp",
+    MessageClass.REPORT: "reports",
+    MessageClass.DNS: "dns",
+    MessageClass.ISUP: "isup",
+    MessageClass.LOG: "logs",
+}
 _CALL_METHODS = frozenset(["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "REFER", "INFO", "NOTIFY"])
 _BY_PROTOCOL_TYPE = {
     5: MessageClass.RTCP,

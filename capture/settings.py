@@ -3,12 +3,37 @@
 Nothing is read here.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 Bytes = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
+
+_HOUR_US: Final = 3_600_000_000
+_UNITS_US: Final = {"h": _HOUR_US, "d": 24 * _HOUR_US}
+
+
+def kept_us(text: str) -> int | None:
+    """How long `14d` or `6h` is, in microseconds; None for `0`: for ever. ValueError for anything else."""
+    if text == "0":
+        return None
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS_US or not (number.isascii() and number.isdecimal() and 0 < int(number) < 100_000):
+        raise ValueError("a retention is a number of days (14d) or hours (6h), or 0: never deleted")
+    return int(number) * _UNITS_US[unit]
+
+
+def _retention(value: object) -> object:
+    """TOML has numbers, and 0 needs no quotes to be understood."""
+    text = "0" if value == 0 and value is not False else value
+    if isinstance(text, str):
+        text = text.strip()
+        kept_us(text)
+    return text
+
+
+Retention = Annotated[str, BeforeValidator(_retention)]
 
 
 class Part(BaseModel):
@@ -84,6 +109,23 @@ class StorageSettings(Part):
     key_memory_calls: int = Field(
         default=100_000, ge=100, description="calls a worker remembers the written keys of"
     )
+
+
+class RetentionSettings(Part):
+    """How long each class is kept, counted from the capture time; whole partitions are deleted."""
+
+    call: Retention = Field(default="14d", description="calls: INVITE, ACK, BYE, CANCEL and the like")
+    registration: Retention = Field(default="14d", description="registrations: REGISTER")
+    other: Retention = Field(default="14d", description="all other SIP: OPTIONS, SUBSCRIBE, MESSAGE …")
+    rtcp: Retention = Field(default="14d", description="RTCP")
+    reports: Retention = Field(default="14d", description="RTP reports and every type without a class")
+    logs: Retention = Field(default="14d", description="log lines")
+    isup: Retention = Field(default="14d", description="ISUP")
+    dns: Retention = Field(default="14d", description="DNS")
+
+    def kept_us(self, key: str) -> int | None:
+        """How long a class is kept, by the name of its setting, in microseconds; None: for ever."""
+        return kept_us(getattr(self, key))
 
 
 class SipSettings(Part):

@@ -55,6 +55,20 @@ class Leaf:
     def keys_table(self) -> str:
         return f"keys_{self.message_class.key}_p{self.number}"
 
+    @property
+    def tables(self) -> tuple[str, str]:
+        return self.messages_table, self.keys_table
+
+
+class LeafName(NamedTuple):
+    """What the name of a leaf table says."""
+
+    kind: str
+    """`messages` or `keys`."""
+    key: str
+    """Of the class."""
+    number: int
+
 
 class CatalogEntry(NamedTuple):
     """A partition of a messages or keys table as the catalog tells it."""
@@ -103,14 +117,20 @@ def parse_bounds(expression: str | None) -> Bounds | None:
     return Bounds(_bound_us(found["lower"]), _bound_us(found["upper"]))
 
 
+def parse_leaf_name(name: str) -> LeafName | None:
+    """None for a table that is not named by us."""
+    found = _LEAF_NAME.fullmatch(name)
+    return None if found is None else LeafName(found["kind"], found["key"], int(found["number"]))
+
+
 def leaves_of(catalog: Iterable[CatalogEntry]) -> list[Leaf]:
     """The leaves that can be written to: both tables there, named by us, with the same bounds."""
     halves: dict[tuple[str, int, Bounds], set[str]] = {}
     for entry in catalog:
-        name = _LEAF_NAME.fullmatch(entry.name)
+        name = parse_leaf_name(entry.name)
         bounds = parse_bounds(entry.bound)
-        if name and bounds and not entry.detaching and entry.parent == f"{name['kind']}_{name['key']}":
-            halves.setdefault((name["key"], int(name["number"]), bounds), set()).add(name["kind"])
+        if name and bounds and not entry.detaching and entry.parent == f"{name.kind}_{name.key}":
+            halves.setdefault((name.key, name.number, bounds), set()).add(name.kind)
     return [
         Leaf(MessageClass(key), number, bounds.lower_us, bounds.upper_us)
         for (key, number, bounds), kinds in halves.items()
