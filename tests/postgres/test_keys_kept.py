@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 
 from api.database import connect
 from api.search.query import Condition, Operator, Query
@@ -17,7 +16,6 @@ from capture.journal.log import JournalWriter
 from capture.route import MessageClass
 from capture.settings import JournalSettings
 from migrations.run import upgrade
-from tests.support.database import run_elsewhere
 from tests.support.postgres_server import PostgresServer
 from tests.support.sender import hep3
 from tests.support.working import append, working
@@ -69,16 +67,13 @@ async def found_by_caller(url: str, callers: list[str]) -> dict[str, int]:
     return found
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[JournalWriter]:
-    writer = JournalWriter.open(tmp_path / "journal" / "0000", JournalSettings())
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "journal" / "0000"
+@contextmanager
+def a_journal(directory: Path) -> Iterator[JournalWriter]:
+    writer = JournalWriter.open(directory, JournalSettings())
+    try:
+        yield writer
+    finally:
+        writer.close()
 
 
 FAIL_ONCE = """
@@ -97,68 +92,67 @@ create trigger fail_once before update of number on journal_position
 
 
 async def test_message_stored_after_a_rollback_is_found_by_its_caller(
-    journal: JournalWriter, directory: Path, database_url: str
+    tmp_path: Path, database_url: str
 ) -> None:
     async with a_database(database_url) as connection:
         await connection.execute(FAIL_ONCE)
     now_us = time.time_ns() // 1000
     callers = [f"caller-{n}" for n in range(12)]
-    append(journal, [packet(caller, 1, now_us) for caller in callers])
 
-    with working(directory, database_url, batch_rows=4):
+    with a_journal(tmp_path) as journal, working(tmp_path, database_url, batch_rows=4):
+        append(journal, [packet(caller, 1, now_us) for caller in callers])
         await until_stored(database_url, 12)
 
     assert await fetchval(database_url, "select last_value from batches") > 3, "no batch was rolled back"
     assert await found_by_caller(database_url, callers) == dict.fromkeys(callers, 1)
 
 
-@pytest.fixture
-def forgetful() -> Iterator[PostgresServer]:
+@asynccontextmanager
+async def a_forgetful_server() -> AsyncIterator[PostgresServer]:
     """A server that loses what was committed without waiting for the disk when it is killed."""
-    server = PostgresServer().start()
-    upgrade(server.url)
-    run_elsewhere(_keep_wal_in_memory(server.url))
-    yield server
-    server.stop()
+    server = PostgresServer()
+    try:
+        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(upgrade, server.url)
+        async with a_database(server.url) as connection:
+            for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
+                await connection.execute(f"alter system set {setting}")
+            await connection.execute("select pg_reload_conf()")
+        yield server
+    finally:
+        server.stop()
 
 
-async def _keep_wal_in_memory(url: str) -> None:
-    async with a_database(url) as connection:
-        for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
-            await connection.execute(f"alter system set {setting}")
-        await connection.execute("select pg_reload_conf()")
-
-
-async def test_messages_that_a_crash_of_postgresql_took_are_stored_again_and_found_by_their_callers(
-    journal: JournalWriter, directory: Path, forgetful: PostgresServer
-) -> None:
+async def test_messages_that_a_crash_of_postgresql_took_are_stored_again_and_found(tmp_path: Path) -> None:
     now_us = time.time_ns() // 1000
     callers = [f"caller-{n}" for n in range(20)]
 
-    with working(directory, forgetful.url):
-        # Two batches, so that partitions made ahead of time are made by then: they wait for the disk.
-        for number, caller in enumerate(("first", "second"), 1):
-            append(journal, [packet(caller, 1, now_us)])
-            await until_stored(forgetful.url, number)
-        on_disk = await fetchval(forgetful.url, "select pg_current_wal_insert_lsn()::text")
-        append(journal, [packet(caller, 1, now_us) for caller in callers])
-        await until_stored(forgetful.url, 22)
-        lost = await fetchval(forgetful.url, f"select pg_current_wal_flush_lsn() <= '{on_disk}'")
-        forgetful.kill()
-        await asyncio.to_thread(forgetful.start)
-        await until_stored(forgetful.url, 22)
+    async with a_forgetful_server() as server:
+        with a_journal(tmp_path) as journal, working(tmp_path, server.url):
+            # Two batches, so that partitions made ahead of time are made by then: they wait for the disk.
+            for number, caller in enumerate(("first", "second"), 1):
+                append(journal, [packet(caller, 1, now_us)])
+                await until_stored(server.url, number)
+            on_disk = await fetchval(server.url, "select pg_current_wal_insert_lsn()::text")
+            append(journal, [packet(caller, 1, now_us) for caller in callers])
+            await until_stored(server.url, 22)
+            lost = await fetchval(server.url, f"select pg_current_wal_flush_lsn() <= '{on_disk}'")
+            server.kill()
+            await asyncio.to_thread(server.start)
+            await until_stored(server.url, 22)
+        found = await found_by_caller(server.url, callers)
 
     assert lost, "what is to be lost by the crash was on disk before it"
-    assert await found_by_caller(forgetful.url, callers) == dict.fromkeys(callers, 1)
+    assert found == dict.fromkeys(callers, 1)
 
 
 async def test_message_in_a_bucket_dropped_and_made_again_is_found_by_its_caller(
-    journal: JournalWriter, directory: Path, database_url: str
+    tmp_path: Path, database_url: str
 ) -> None:
     now_us = time.time_ns() // 1000
     dropped_us, other_us = now_us - 10 * HOUR_US, now_us - 20 * HOUR_US
 
-    with working(directory, database_url):
+    with a_journal(tmp_path) as journal, working(tmp_path, database_url):
         append(journal, [packet("caller", 1, dropped_us)])
         await until_stored(database_url, 1)
         await _drop_bucket(database_url, dropped_us)

@@ -1,4 +1,4 @@
-"""How a search walks: long scans, deadlines, rows that a filter has changed, values in several key rows."""
+"""How a search walks: long scans, deadlines, rows that a filter has changed."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 
 from api.database import connect
 from api.errors import DatabaseTimeout
-from api.search.query import EVERYTHING, And, Condition, Expression, Not, Operator, Or, Position, Query
+from api.search.query import EVERYTHING, Condition, Expression, Not, Operator, Or, Position, Query
 from api.search.run import Searcher
 from api.search.walk import NEAR_ROWS, Held
 from api.settings import SearchSettings
@@ -198,19 +198,6 @@ async def test_slow_statement_is_a_cut_answer_not_an_error(database_url: str):
     await transaction.rollback()
     await blocker.close()
     assert page == ([], "time", None)
-
-
-async def test_values_that_stand_in_two_key_rows_are_found_together(database_url: str):
-    users = [("A", "X"), ("C", "B"), ("A", "B")]
-    await store(
-        database_url,
-        [a_packet(START_US + i, sip(from_user=a, to_user=b)) for i, (a, b) in enumerate(users)],
-    )
-
-    async with a_searcher(database_url) as searcher:
-        page = await searcher.page(query(And((equal("from_user", "A"), equal("to_user", "B")))))
-
-    assert [found.stored.time_us for found in page.rows] == [START_US + 2]
 
 
 async def test_fields_that_a_filter_has_set_decide(database_url: str):

@@ -43,6 +43,13 @@ class Ready:
         finally:
             await connection.close()
 
+    async def execute(self, statements: str) -> None:
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(statements)
+        finally:
+            await connection.close()
+
     async def count(self, table: str = "messages_1_call") -> int:
         return int((await self.fetch(f"select count(*) from {table}"))[0][0])
 
@@ -131,16 +138,13 @@ async def test_journal_is_begun_once(database_url: str) -> None:
 
 
 async def test_second_writer_of_the_same_batch_stores_nothing(database_url: str) -> None:
-    async with ready(database_url) as at:
-        second = Writer(database_url, StorageSettings())
-        await second.connect()
+    async with ready(database_url) as at, ready(database_url) as other:
         batch = a_batch({at.leaf: leaf_rows(at.leaf, messages(at.leaf, 3))}, journal=at.journal)
         await at.writer.commit(batch, nothing_refused)
 
         with pytest.raises(PositionMoved):
-            await second.commit(batch, nothing_refused)
+            await other.writer.commit(batch, nothing_refused)
 
-        await second.close()
         assert await at.count() == 3
         assert await at.outcomes() == [3, 0, 0, 0, 0, 0]
 
@@ -324,6 +328,29 @@ async def test_read_only_database_is_away_and_refuses_no_row(database_url: str) 
             )
 
         await writer.close()
+
+
+NO_ROOM = """
+create function no_room() returns trigger language plpgsql as $$
+begin raise exception 'no space left on device' using errcode = '53100'; end $$;
+create trigger no_room before insert on {table} for each row
+    when (new.time_us = {time_us}) execute function no_room();
+"""
+
+
+async def test_trouble_of_the_database_in_mid_copy_refuses_no_row(database_url: str) -> None:
+    async with ready(database_url) as at:
+        rows = {at.leaf: leaf_rows(at.leaf, messages(at.leaf, 100))}
+        batch = a_batch(rows, journal=at.journal)
+        await at.execute(NO_ROOM.format(table=at.leaf.messages_table, time_us=at.leaf.lower_us + 41))
+
+        with pytest.raises(DatabaseAway, match="no space left"):
+            await at.writer.commit(batch, nothing_refused)
+
+        assert await at.position() == START
+        await at.execute(f"drop trigger no_room on {at.leaf.messages_table}")
+        await at.writer.commit(batch, nothing_refused)
+        assert await at.outcomes() == [100, 0, 0, 0, 0, 0]
 
 
 async def test_writer_goes_on_after_a_rolled_back_batch(database_url: str) -> None:

@@ -171,15 +171,15 @@ def empty_told_by_null(original: Callable[..., Any]) -> Callable[..., Any]:
     return condition
 
 
-@_mutant("api.search.snapshot:_bucket")
+@_mutant("api.search.walk:grouped")
 def arithmetic_buckets(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The bucket of a partition is told from its time and the step, not from its bounds."""
+    """Which buckets the keys name is told from times and the step, not from the partitions' bounds."""
 
-    def bucket(leaf: Any, keyed: Any) -> Any:
-        found = original(leaf, keyed)
-        return found._replace(lowers=tuple(lower - lower % (2 * HOUR_US) for lower in found.lowers))
+    def grouped(*given: Any) -> Iterator[Any]:
+        for group in original(*given):
+            yield group._replace(lowers=tuple(lower - lower % (2 * HOUR_US) for lower in group.lowers))
 
-    return bucket
+    return grouped
 
 
 @_mutant("api.search.narrow:_Translation._key_atom")

@@ -53,13 +53,17 @@ def packets_in(chunk: Chunk) -> list[bytes]:
     return [record.packet for record in chunk.records]
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
+def write_journal(directory: Path) -> Path:
     """Records 1–5 in segment 1, 6–10 in segment 2, 11–15 in segment 3; nobody writes."""
-    directory = tmp_path / "journal"
     for first in (1, 6, 11):
         write_run(directory, 5, first)
     return directory
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """As `write_journal` leaves it."""
+    return write_journal(tmp_path / "journal")
 
 
 @pytest.fixture
