@@ -177,14 +177,11 @@ def blank(known: Field) -> Expression:
 
 def _meaning(known: Field, operator: str, value: str) -> Expression:
     negated = operator == "!="
-    if value == "isEmpty" and known.internal != "raw" and operator in ("=", "!="):
-        if negated:
-            return Not(blank(known))
-        return blank(known) if known.type == "integer" else Condition(known.internal, Operator.EMPTY)
-    if value == "isNull" and known.internal != "raw" and operator in ("=", "!="):
-        missing = Condition(known.internal, Operator.NULL)
-        return Not(missing) if negated else missing
-    condition = _condition(known, operator, value)
+    words = {"isEmpty": blank(known), "isNull": Condition(known.internal, Operator.NULL)}
+    if value in words and known.internal != "raw" and operator in ("=", "!="):
+        condition = words[value]
+    else:
+        condition = _condition(known, operator, value)
     return Not(condition) if negated else condition
 
 

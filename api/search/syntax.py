@@ -203,15 +203,8 @@ def read_value(known: Field, value: str | Sequence[str], *, as_integer: bool = F
     whole = value if isinstance(value, str) else list(value)
     positive = _without(whole, "!=")
     if positive is not None:
-        return _negative(known, positive, as_integer=as_integer)
+        return Not(_positive(known, positive, as_integer=as_integer))
     return _positive(known, whole, as_integer=as_integer)
-
-
-def _negative(known: Field, value: str | list[str], *, as_integer: bool) -> Expression:
-    if known.internal != "raw" and value in ("isEmpty", ["isEmpty"]):
-        # Filled in: neither empty nor missing. Everywhere else `!=` takes in what lacks the field.
-        return Not(blank(known))
-    return Not(_positive(known, value, as_integer=as_integer))
 
 
 def _positive(known: Field, value: str | list[str], *, as_integer: bool) -> Expression:
@@ -222,7 +215,7 @@ def _positive(known: Field, value: str | list[str], *, as_integer: bool) -> Expr
     if value in ("isNull", ["isNull"]):
         return Condition(name, Operator.NULL)
     if value in ("isEmpty", ["isEmpty"]):
-        return blank(known) if known.type == "integer" else Condition(name, Operator.EMPTY)
+        return blank(known)
     parts = value.split(";", MAX_VALUES) if isinstance(value, str) else value
     if len(parts) > MAX_VALUES:
         raise Unreadable(f"more than {MAX_VALUES} values")

@@ -196,12 +196,10 @@ class Asked:
     def _fulfilled(self, value: Value) -> bool:
         if self.kind == "null":
             return value is None
+        if self.kind in ("empty", "filled"):
+            return (value in (None, "")) is (self.kind == "empty")
         if value is None:
             return False
-        if self.kind == "empty":
-            return value == ""
-        if self.kind == "filled":
-            return value != ""
         if self.name == "raw":
             return any(_fits(pattern.lower(), str(value).lower()) for pattern in self.values)
         if self.kind == "like":

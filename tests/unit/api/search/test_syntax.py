@@ -43,7 +43,7 @@ def like(field: str, *patterns: str) -> Condition:
         ("!=x", Not(equal("from_user", "x"))),
         ("!=a;b", Not(equal("from_user", "a", "b"))),
         ("!=x%", Not(like("from_user", "x%"))),
-        ("isEmpty", Condition("from_user", Operator.EMPTY)),
+        ("isEmpty", Or((Condition("from_user", Operator.EMPTY), Condition("from_user", Operator.NULL)))),
         ("isNull", Condition("from_user", Operator.NULL)),
         ("!=isNull", Not(Condition("from_user", Operator.NULL))),
         ("[a]*?", equal("from_user", "[a]*?")),
@@ -79,12 +79,12 @@ def test_value_of_a_number_field(value, expression, client_type):
     assert where((PORT, value, client_type)) == expression
 
 
-def test_filled_in_means_neither_empty_nor_missing():
-    filled = compile_match(where(("data_header.X-CID", "!=isEmpty")))
-
-    assert filled({"custom:X-CID": "x"})
-    assert not filled({"custom:X-CID": ""})
-    assert not filled({})
+@pytest.mark.parametrize(
+    ("fields", "empty"), [({"custom:X-CID": "x"}, False), ({"custom:X-CID": ""}, True), ({}, True)]
+)
+def test_value_is_empty_or_missing_or_else_filled_in(fields, empty):
+    assert compile_match(where(("data_header.X-CID", "isEmpty")))(fields) is empty
+    assert compile_match(where(("data_header.X-CID", "!=isEmpty")))(fields) is not empty
 
 
 def test_payload_patterns_are_not_split_and_have_no_case():
