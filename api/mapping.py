@@ -1,6 +1,6 @@
 """What `GET /mapping/protocol` says: one row a message class, from which the web UI builds forms and columns.
 
-Source: the seed rows of Homer 7's `mapping_schema`; the ids are those of `api.schemas.fields`, all of them,
+Source: the seed rows of Homer 7's `mapping_schema`; the ids are those of `api.search.fields`, all of them,
 also the ones Homer's seeds forget. Pure: no database, and the same guids on every machine.
 """
 
@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from api.schemas.fields import class_fields
+from api.search.fields import class_fields
 from capture.route import MessageClass
 
 _NAMESPACE = uuid.UUID("5b0f3c5e-5c0d-4c5c-9a2b-6a0f4f6d7c11")

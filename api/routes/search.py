@@ -9,7 +9,6 @@ from api.context import Context
 from api.errors import RequestError
 from api.leaving import unless_gone
 from api.schemas.common import REFUSED
-from api.schemas.fields import class_fields
 from api.schemas.rows import RowShape, data_row, message_row, oldest_first
 from api.schemas.search import (
     DATA_EXAMPLE,
@@ -23,6 +22,7 @@ from api.schemas.search import (
     message_ids_of,
     strict_classes_of,
 )
+from api.search.fields import class_fields
 from api.search.query import Condition, Operator, Query
 from api.search.run import Page
 from api.search.syntax import Limits, read_elements

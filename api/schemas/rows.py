@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from api.callflow.arrows import head_of, label_of
 from api.callflow.hosts import End, ends, host_positions
 from api.callflow.isup import with_readable_isup
-from api.schemas.fields import class_fields
 from api.schemas.search import HostPosition, Transaction
 from api.search.decide import Found
+from api.search.fields import class_fields
 from capture.route import MessageClass
 from capture.text import to_text
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Never
 
-from api.schemas.fields import Field
+from api.search.fields import Field
 from api.search.match import as_number
 from api.search.query import (
     NOTHING,

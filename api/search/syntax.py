@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from api.schemas.fields import Field
+from api.search.fields import Field
 from api.search.match import as_number
 from api.search.query import (
     NOTHING,

@@ -7,8 +7,8 @@ from socket import AF_INET, AF_INET6, inet_pton
 import asyncpg
 import pytest
 
-from api.schemas.fields import class_fields
 from api.schemas.search import elements_of
+from api.search.fields import class_fields
 from api.search.query import Position, Query, window
 from api.search.snapshot import open_snapshot
 from api.search.syntax import Limits, read_elements

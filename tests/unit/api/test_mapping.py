@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from api.mapping import mapping_rows
-from api.schemas.fields import class_fields
 from api.schemas.mapping import MappingRow
+from api.search.fields import class_fields
 from capture.route import MessageClass
 
 CONTROLS = {"profile", "node", "smartinput"}

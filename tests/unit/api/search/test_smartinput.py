@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.schemas.fields import class_fields
+from api.search.fields import class_fields
 from api.search.match import compile_match
 from api.search.query import NOTHING, And, Condition, Not, Operator, Or
 from api.search.smartinput import Unreadable, parse_smartinput

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.schemas.fields import class_fields
+from api.search.fields import class_fields
 from api.search.match import compile_match
 from api.search.query import EVERYTHING, NOTHING, And, Condition, Not, Operator, Or, conditions_of
 from api.search.syntax import MAX_CONDITIONS, MAX_PATTERNS, MAX_VALUES, Element, Limits, read_elements

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.schemas.fields import HOMER_FIELDS, SIP_FIELDS, class_fields
+from api.search.fields import HOMER_FIELDS, SIP_FIELDS, class_fields
 from capture.route import MessageClass
 from capture.sip.message import SipMessage
 
