@@ -19,6 +19,10 @@ _MALFORMED = {
     "inflate": WorkerFigure.MALFORMED_INFLATE,
     "stream": WorkerFigure.MALFORMED_STREAM,
 }
+_FILTERED = {
+    "expired": WorkerFigure.FILTERED_EXPIRED,
+    "keep_alive": WorkerFigure.FILTERED_KEEP_ALIVE,
+}
 _COUNTS = tuple(WorkerFigure[outcome.name] for outcome in WORKER_OUTCOMES)
 
 
@@ -48,6 +52,8 @@ class CommittedFigures:
         words[WorkerFigure.BATCH_SECONDS_US] += int(seconds * 1_000_000)
         for reason, count in rows.malformed.items():
             words[_MALFORMED[reason]] += count
+        for reason, count in rows.filtered.items():
+            words[_FILTERED[reason]] += count
         now_us = time.time_ns() // 1000
         words[WorkerFigure.LAST_COMMIT_US] = now_us
         if last_arrival_us is not None:

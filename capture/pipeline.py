@@ -26,6 +26,7 @@ from capture.sip.ids import call_hash
 from capture.stats import WORKER_OUTCOMES, Outcome
 from capture.store.batch import LeafRows
 from capture.store.codec import PayloadCodec
+from capture.store.expiry import FOR_EVER, KeptSince
 from capture.store.partitions import Leaf
 
 FindLeaf = Callable[[MessageClass, int], Leaf]
@@ -62,6 +63,8 @@ class Rows:
         self.outcomes = [0] * len(WORKER_OUTCOMES)
         self.malformed: dict[str, int] = {}
         """By `HepError.reason`."""
+        self.filtered: dict[str, int] = {}
+        """By `keep_alive` or `expired`."""
 
     def of(self, leaf: Leaf) -> LeafRows:
         rows = self.leaves.get(leaf)
@@ -72,6 +75,10 @@ class Rows:
     def count_malformed(self, reason: str) -> None:
         self.outcomes[_MALFORMED] += 1
         self.malformed[reason] = self.malformed.get(reason, 0) + 1
+
+    def count_filtered(self, reason: str) -> None:
+        self.outcomes[_FILTERED] += 1
+        self.filtered[reason] = self.filtered.get(reason, 0) + 1
 
 
 class Pipeline:
@@ -103,7 +110,10 @@ class Pipeline:
         self._find_leaf = find_leaf
         self._keys = keys
         self._duplicates = DuplicateWindow(storage.deduplicate_ms * 1000) if storage.deduplicate_ms else None
+        self._since = FOR_EVER
         self._last_leaf: Leaf | None = None
+        self._from_us = 0
+        """What the last leaf may still take begins here."""
         self._mark = mark or PacketMark([0] * len(WorkerFigure))
         self._give_up = give_up
 
@@ -160,7 +170,7 @@ class Pipeline:
             rows.outcomes[_REFUSED] += 1
             return None
         if _is_keep_alive(packet):
-            rows.outcomes[_FILTERED] += 1
+            rows.count_filtered("keep_alive")
             return None
         time = capture_time(packet.seconds, packet.microseconds, record.arrival_us)
         return record, origin, packet, time
@@ -187,6 +197,9 @@ class Pipeline:
         call = call_hash(meaning.sid)
         codec, raw = self._codec.encode(packet.payload)
         # By position, in the order of the fields: by name it takes 0.8 µs more.
+        if leaf is None:
+            rows.count_filtered("expired")
+            return
         row = MessageRow(
             time_us,
             arrival_us - time_us,
@@ -214,19 +227,27 @@ class Pipeline:
         of_leaf.origins.append(origin)
         rows.outcomes[_WRITTEN] += 1
 
-    def _leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
-        """Mostly that of the message before; the worker knows the others."""
+    def keep_since(self, since: KeptSince) -> None:
+        """From now on, messages of older times are `filtered`."""
+        self._since = since
+        self._last_leaf = None
+
+    def _leaf(self, message_class: MessageClass, time_us: int) -> Leaf | None:
+        """Mostly that of the message before; the worker knows the others. None: not kept so long."""
         leaf = self._last_leaf
         if (
             leaf is None
             or leaf.message_class is not message_class
-            or not leaf.lower_us <= time_us < leaf.upper_us
+            or not self._from_us <= time_us < leaf.upper_us
         ):
             leaf = self._last_leaf = self._find_leaf(message_class, time_us)
         return leaf
 
     def _add_keys(self, rows: LeafRows, leaf: Leaf, call: int, packet: Packet, meaning: Meaning) -> None:
+            if time_us < self._since[message_class]:
+                return None
         new = self._keys.new_values(
+            self._from_us = max(leaf.lower_us, self._since[message_class])
             leaf.number, call, meaning.key_values, packet.source, packet.destination, meaning.key_extra
         )
         if new is not None:

@@ -33,8 +33,9 @@ from capture.journal.record import Position, Record
 from capture.keys import KeyMemory, keyed_rules
 from capture.mark import PacketMark
 from capture.pipeline import Pipeline, Rows
+from capture.rounds import RetentionRounds
 from capture.route import MessageClass
-from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
+from capture.settings import AcceptSettings, HepSettings, RetentionSettings, SipSettings, StorageSettings
 from capture.stats import Outcome
 from capture.stop_signals import obey_signals
 from capture.store.batch import Batch
@@ -52,7 +53,7 @@ _HANG_S = 2.0
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
 1.5 GB of memory."""
-_COVER_AHEAD_S = 60.0
+_HOUSEKEEPING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class WorkerOptions:
     database_url: str = field(repr=False)
     storage: StorageSettings = field(default_factory=StorageSettings)
     sip: SipSettings = field(default_factory=SipSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     hep: HepSettings = field(default_factory=HepSettings)
     accept: AcceptSettings = field(default_factory=AcceptSettings)
     until_drained: bool = False
@@ -143,7 +145,14 @@ class _Session:
         self._committed = CommittedFigures(self._words)
         self._commit: tuple[Batch, Rows, list[Record], Future[tuple[int, float]]] | None = None
         self._deadline: float | None = None
-        self._ahead = 0.0
+        self._housekeeping = 0.0
+        self._rounds = RetentionRounds(
+            loop,
+            worker.options.database_url,
+            worker.options.retention,
+            self._words,
+            worker.options.journal_dir,
+        )
 
     def run(self) -> None:
         """Until told to stop or drained; a StoreError ends it, nothing is lost by that."""
@@ -155,7 +164,6 @@ class _Session:
             self._words[WorkerFigure.DATABASE_AWAY] = 0
             while not self._is_over():
                 self._fill_and_send(pipeline)
-                self._cover_ahead()
             self._settle()
         finally:
             self._mark.clear()
@@ -164,11 +172,13 @@ class _Session:
                 self._commit[3].cancel()
             loop.call(writer.close())
 
+                self._keep_house(pipeline)
     def _begin(self) -> None:
         """Go to the position that the database holds."""
         reader, writer, loop = self._reader, self._writer, self._loop
         place = f"{socket.gethostname()}:{self._options.journal_dir}"
         stored = loop.call(writer.load_position(reader.id, place))
+            self._rounds.stop()
         gap = reader.seek(stored.position)
         if gap is not None:
             log.error("journal: %s", gap.detail)
@@ -251,8 +261,7 @@ class _Session:
                 self._reader.wait(_IDLE_S)
                 # A server that crashed may have lost the last commits: that must not wait for a packet.
                 self._writer.check()
-                if self._options.until_drained:
-                    break
+                break
         self._settle()
         end = self._end(rows)
         if taken or end[:2] != self._position[:2]:
@@ -355,14 +364,17 @@ class _Session:
     def _set_aside(self, record: Record, reason: str) -> None:
         set_aside(self._options.journal_dir.parent / "aside", self._reader.id, record, reason)
 
-    def _cover_ahead(self) -> None:
-        """Make the partitions of the next hours before packets ask for them."""
-        if time.monotonic() < self._ahead:
+    def _keep_house(self, pipeline: Pipeline) -> None:
+        """See what is too old by now, and make partitions before packets ask for them."""
+        self._rounds.turn()
+        if time.monotonic() < self._housekeeping:
             return
-        self._ahead = time.monotonic() + _COVER_AHEAD_S
+        self._housekeeping = time.monotonic() + _HOUSEKEEPING_S
+        loop, writer = self._loop, self._writer
+        pipeline.keep_since(loop.call(writer.kept_since(self._options.retention)))
         try:
-            self._loop.call(self._writer.cover_ahead(time.time_ns() // 1000))
-            self._partitions = self._loop.call(self._writer.read_partitions())
+            loop.call(writer.cover_ahead(time.time_ns() // 1000))
+            self._partitions = loop.call(writer.read_partitions())
         except DatabaseAway:
             raise
         except StoreError as error:

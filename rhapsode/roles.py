@@ -66,6 +66,7 @@ def run_worker(settings: Settings, database_url: str, journal: Path, *, until_dr
             journal_dir=journal,
             database_url=database_url,
             storage=settings.storage,
+            retention=settings.retention,
             sip=settings.sip,
             hep=settings.decode,
             accept=settings.accept,

@@ -29,6 +29,7 @@ from capture.settings import (
     IntakeSettings,
     JournalSettings,
     Part,
+    RetentionSettings,
     SipSettings,
     StorageSettings,
 )
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     decode: HepSettings = HepSettings()
     sip: SipSettings = SipSettings()
     storage: StorageSettings = StorageSettings()
+    retention: RetentionSettings = RetentionSettings()
     web: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     search: SearchSettings = SearchSettings()

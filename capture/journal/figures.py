@@ -92,10 +92,40 @@ class WorkerFigure(_Word):
     LAST_COMMIT_US = auto()
     LAG_US = auto()
     """Arrival of the last committed packet to its commit."""
+    FILTERED_EXPIRED = auto()
+    FILTERED_KEEP_ALIVE = auto()
+    """Filtered packets by reason; may count twice like the malformed ones."""
+    LEAVES_DROPPED = auto()
+    """Pairs of partitions that this worker has deleted because their retention was over."""
+    RETENTION_US = auto()
+    """When this worker last saw that nothing is kept too long."""
+    RETENTION_FAILING_US = auto()
+    """Since when it has not been able to delete what is to go; 0 while it is."""
+    SURVEY_US = auto()
+    """When this worker last asked what is stored: the words below, by the names of `[retention]`."""
+    OLDEST_CALL_US = auto()
+    OLDEST_REGISTRATION_US = auto()
+    OLDEST_OTHER_US = auto()
+    OLDEST_RTCP_US = auto()
+    OLDEST_REPORTS_US = auto()
+    OLDEST_LOGS_US = auto()
+    OLDEST_ISUP_US = auto()
+    OLDEST_DNS_US = auto()
+    """Capture time of the oldest message; 0: there is none."""
+    STORED_CALL_BYTES = auto()
+    STORED_REGISTRATION_BYTES = auto()
+    STORED_OTHER_BYTES = auto()
+    STORED_RTCP_BYTES = auto()
+    STORED_REPORTS_BYTES = auto()
+    STORED_LOGS_BYTES = auto()
+    STORED_ISUP_BYTES = auto()
+    STORED_DNS_BYTES = auto()
 
 
 INTAKE_FIGURES = "intake.figures"
 WORKER_FIGURES = "worker.figures"
+RETENTION_ERROR = "retention.error"
+"""Beside them while a worker cannot delete what is to go: why, in words."""
 
 _HEADER_BYTES = 64
 _HEADER = Struct("<8sIIII16s")

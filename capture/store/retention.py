@@ -2,11 +2,10 @@
 
 A leaf goes in steps, each of them committed: it is marked, by a comment on both its tables; both are detached
 concurrently, which makes them invisible to new searches and waits for those that still may read them; then
-they are dropped. Whoever comes after a crash goes on from the marks. Locks are waited for half a second at
-most, and what could not be had then is tried again in the next round.
+they are dropped. Whoever comes after a crash goes on from the marks. Locks are waited for a third of a second
+at most, and what could not be had then is tried again in the next round.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from capture.errors import StoreError
@@ -18,7 +17,7 @@ from capture.store.partitions import PartitionMap, leaves_of, parse_leaf_name
 
 LOCK = 0x52484150_52455445
 """Key of the advisory lock that the one who deletes holds: "RHAPRETE"."""
-LOCK_TIMEOUT = "500ms"
+SETTINGS = {"lock_timeout": "300ms"}
 """A detach holds up whoever makes a partition while it waits for a lock; nobody may wait for a second."""
 
 MARK = "rhapsode: kept long enough, to be dropped"
@@ -63,20 +62,15 @@ async def agreed_now_us(connection: Connection, own_us: int) -> int:
     return now_us
 
 
-async def run_round(
-    database_url: str, retention: RetentionSettings, clock_us: Callable[[], int]
-) -> Round | None:
-    """Delete what has expired; None when another is at it. StoreError when the database is away."""
-    connection = await Connection.open(database_url, {"lock_timeout": LOCK_TIMEOUT})
-    try:
-        ((ours,),) = await connection.fetch(tuple[bool], "select pg_try_advisory_lock($1)", LOCK)
-        if not ours:
-            return None
-        since = kept_since(retention, await agreed_now_us(connection, clock_us()))
-        return await drop_expired(connection, since)
-    finally:
-        # The lock goes with the connection; a round that was broken off may be in the middle of a statement.
-        connection.terminate()
+async def run_round(connection: Connection, retention: RetentionSettings, own_us: int) -> Round | None:
+    """Delete what has expired by our clock and the database's; None when another is at it.
+
+    The connection is opened with `SETTINGS` and closed after the round: the lock goes with it.
+    """
+    ((ours,),) = await connection.fetch(tuple[bool], "select pg_try_advisory_lock($1)", LOCK)
+    if not ours:
+        return None
+    return await drop_expired(connection, kept_since(retention, await agreed_now_us(connection, own_us)))
 
 
 async def drop_expired(connection: Connection, since: KeptSince) -> Round:

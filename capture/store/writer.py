@@ -15,14 +15,16 @@ import msgspec
 from capture.errors import DatabaseAway, PositionMoved
 from capture.journal.record import Position
 from capture.route import MessageClass
-from capture.settings import StorageSettings
+from capture.settings import RetentionSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
 from capture.store import rotate
 from capture.store.batch import Batch
 from capture.store.codec import Dictionary, shipped_dictionary
 from capture.store.connection import Connection, RowsRefused
 from capture.store.copying import CopyOnce, CopyWithout
+from capture.store.expiry import KeptSince, kept_since
 from capture.store.partitions import HOUR_US, Leaf, PartitionMap, leaves_of
+from capture.store.retention import agreed_now_us
 from capture.store.schema import check_schema
 
 _OUTCOMES = [outcome.name.lower() for outcome in WORKER_OUTCOMES]
@@ -139,6 +141,10 @@ class Writer:
         return await rotate.cover(
             _open(self._partitions), message_class, time_us, now_us=self._clock_us(), step_us=self._step_us
         )
+
+    async def kept_since(self, retention: RetentionSettings) -> KeptSince:
+        """What each class keeps now, by the earlier of our clock and the database's."""
+        return kept_since(retention, await agreed_now_us(_open(self._partitions), self._clock_us()))
 
     async def cover_ahead(self, now_us: int) -> list[Leaf]:
         """Make the leaves that classes with a packet in the last day will need within half an hour."""

@@ -13,9 +13,9 @@ from capture.route import MessageClass
 from capture.settings import RetentionSettings, StorageSettings
 from capture.store.columns import KEY_COLUMNS, MESSAGE_COLUMNS
 from capture.store.connection import Connection
-from capture.store.expiry import SLACK_US, expired_leaves, kept_since
-from capture.store.partitions import HOUR_US, Leaf, PartitionMap
-from capture.store.retention import LOCK, Round, run_round
+from capture.store.expiry import SLACK_US
+from capture.store.partitions import HOUR_US, Leaf
+from capture.store.retention import LOCK, SETTINGS, Round, run_round
 from capture.store.writer import Writer
 from tests.support.proxy import proxied
 from tests.support.rows import a_key, messages
@@ -68,7 +68,11 @@ async def filled(
 
 
 async def a_round(url: str, retention: RetentionSettings = SIX_HOURS, now_us: int = NOW_US) -> Round | None:
-    return await run_round(url, retention, lambda: now_us)
+    connection = await Connection.open(url, SETTINGS)
+    try:
+        return await run_round(connection, retention, now_us)
+    finally:
+        await connection.close()
 
 
 def names(leaves: Sequence[Leaf]) -> set[str]:
@@ -243,8 +247,3 @@ async def test_detach_that_an_operator_has_broken_off_is_finished(database_url: 
     assert done == Round(0, 0, "")
     assert await tables(database_url) == names([leaf]), "detached as was asked, not dropped"
     assert await fetch(database_url, "select count(*) from pg_inherits where inhdetachpending") == [(0,)]
-
-
-def test_what_is_kept_for_ever_never_expires() -> None:
-    since = kept_since(RetentionSettings(call="0"), 1 << 62)
-    assert expired_leaves(PartitionMap([Leaf(MessageClass.CALL, 1, 0, 1)]), since) == []

@@ -27,17 +27,31 @@ PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
 _WORKER = """
 import sys
 from pathlib import Path
-from capture.settings import StorageSettings
+from capture.settings import RetentionSettings, StorageSettings
 from capture.worker import WorkerOptions, run
-storage = StorageSettings(batch_rows=int(sys.argv[3]))
-drained, drain_s = "drain" in sys.argv, float(sys.argv[4])
-run(WorkerOptions(Path(sys.argv[1]), sys.argv[2], storage=storage, until_drained=drained, drain_s=drain_s))
+run(
+    WorkerOptions(
+        Path(sys.argv[1]),
+        sys.argv[2],
+        storage=StorageSettings(batch_rows=int(sys.argv[3])),
+        retention=RetentionSettings(call=sys.argv[5]),
+        until_drained="drain" in sys.argv,
+        drain_s=float(sys.argv[4]),
+    )
+)
 """
 
 
 class WorkerProcess:
     def __init__(
-        self, journal: Path, url: str, *, batch_rows: int = 50, drain: bool = False, drain_s: float = 4.0
+        self,
+        journal: Path,
+        url: str,
+        *,
+        batch_rows: int = 50,
+        drain: bool = False,
+        drain_s: float = 4.0,
+        calls_kept: str = "14d",
     ) -> None:
         words = [
             sys.executable,
@@ -47,6 +61,7 @@ class WorkerProcess:
             url,
             str(batch_rows),
             str(drain_s),
+            calls_kept,
             *(["drain"] if drain else []),
         ]
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE)
@@ -330,3 +345,89 @@ def test_large_packets_make_small_batches(journal: Path, database_url: str) -> N
 
     assert stored(database_url) == 600, said
     assert read_figures(journal / "worker.figures")["batches"] >= 3
+
+
+def test_packets_older_than_their_retention_are_filtered_and_make_no_partition(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    now_us = time.time_ns() // 1000
+    ages_s = [0, 3500, 3700, 86_400, 20 * 86_400]
+    append(writer, [sender.packet(0, now_us - age_s * 1_000_000) for age_s in ages_s])
+    writer.close()
+
+    said = WorkerProcess(journal, database_url, drain=True, calls_kept="1h").finish()
+
+    assert outcomes(database_url)["written"] == 2, said
+    assert outcomes(database_url)["filtered"] == 3
+    assert read_figures(journal / "worker.figures")["filtered_expired"] == 3
+    oldest_us = fetch(database_url, "select min(time_us) from messages_1_call")[0][0]
+    assert oldest_us == now_us - 3_500_000_000
+    assert len(fetch(database_url, LEAVES)) <= 3, "one of two neighbours, and one made ahead of time"
+
+
+LEAVES = "select relname from pg_class where relname ~ '^messages_1_call_p' and relkind = 'r'"
+
+
+def test_worker_alone_deletes_at_its_start_what_has_been_kept_long_enough(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    now_us = time.time_ns() // 1000
+    append(writer, [sender.packet(0, now_us - age_h * 3_600_000_000) for age_h in (300, 200, 100, 0)])
+    store_and_stop(journal, database_url, 4)
+    before = len(fetch(database_url, LEAVES))
+
+    worker = WorkerProcess(journal, database_url, calls_kept="6h")
+    wait_for_figure(journal, "leaves_dropped")
+    said = worker.stop()
+
+    assert stored(database_url) == 1, said
+    figures = read_figures(journal / "worker.figures")
+    assert figures["leaves_dropped"] == 3
+    assert len(fetch(database_url, LEAVES)) == before - 3
+    assert figures["oldest_call_us"] == now_us
+    assert figures["stored_call_bytes"] > 0
+    assert (figures["written"], figures["rollbacks"]) == (4, 0)
+
+
+def store_and_stop(journal: Path, url: str, rows: int) -> None:
+    worker = WorkerProcess(journal, url)
+    wait_for_rows(url, rows)
+    worker.stop()
+
+
+def wait_for_figure(journal: Path, name: str) -> None:
+    """Until it is not 0: nothing tells of it."""
+    deadline = time.monotonic() + 30
+    while not read_figures(journal / "worker.figures")[name]:
+        assert time.monotonic() < deadline, f"{name} is 0 for 30 s"
+        time.sleep(0.02)
+
+
+def test_deletion_that_fails_does_not_hold_up_storing_and_leaves_its_words(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    now_us = time.time_ns() // 1000
+    append(writer, [sender.packet(0, now_us - 300 * 3_600_000_000)])
+    store_and_stop(journal, database_url, 1)
+
+    async def work_beside_a_long_reader() -> str:
+        reader = await asyncpg.connect(database_url)
+        try:
+            await reader.execute("begin; lock table messages_1_call in access share mode")
+            worker = WorkerProcess(journal, database_url, calls_kept="6h")
+            await asyncio.to_thread(wait_for_figure, journal, "retention_failing_us")
+            append(writer, [sender.packet(number) for number in range(20)])
+            await asyncio.to_thread(wait_for_rows, database_url, 20)
+            return await asyncio.to_thread(worker.stop)
+        finally:
+            await reader.close()
+
+    said = asyncio.run(work_beside_a_long_reader())
+
+    assert "lock timeout" in (journal / "retention.error").read_text(), said
+    assert read_figures(journal / "worker.figures")["rollbacks"] == 0
+    worker = WorkerProcess(journal, database_url, calls_kept="6h")
+    wait_for_figure(journal, "leaves_dropped")
+    worker.stop()
+    assert read_figures(journal / "worker.figures")["retention_failing_us"] == 0
+    assert not (journal / "retention.error").exists()

@@ -19,6 +19,7 @@ from capture.sip.ids import call_hash
 from capture.stats import Outcome
 from capture.store.codec import PayloadCodec
 from capture.store.columns import KEY_TEXT_COLUMNS
+from capture.store.expiry import FOR_EVER
 from capture.store.partitions import Leaf
 
 NOW_US = 1_795_000_000_000_000
@@ -158,6 +159,32 @@ def test_protocol_type_zero_is_filtered() -> None:
     a_pipeline().process([a_record(a_packet(protocol_type=0))], 0, rows)
 
     assert outcomes(rows) == ["FILTERED"]
+    assert rows.filtered == {"keep_alive": 1}
+
+
+def test_packet_older_than_its_class_s_retention_is_filtered_and_no_leaf_is_asked_for() -> None:
+    rows, pipeline = Rows(), a_pipeline()
+    time_us = NOW_US + 7
+    pipeline.keep_since({**FOR_EVER, MessageClass.CALL: time_us + 1, MessageClass.RTCP: time_us})
+
+    pipeline.process([a_record(a_packet())], 0, rows)
+    pipeline.process([a_record(a_packet(b"{}", protocol_type=5))], 1, rows)
+
+    assert outcomes(rows) == ["WRITTEN", "FILTERED"]
+    assert rows.filtered == {"expired": 1}
+    assert [leaf.message_class for leaf in rows.leaves] == [MessageClass.RTCP]
+
+
+def test_leaf_that_is_there_takes_nothing_that_is_too_old() -> None:
+    rows, pipeline = Rows(), a_pipeline()
+    pipeline.keep_since({**FOR_EVER, MessageClass.CALL: NOW_US + 7})
+
+    pipeline.process([a_record(a_packet(microseconds=micros)) for micros in (7, 8, 6, 7)], 0, rows)
+    pipeline.keep_since({**FOR_EVER, MessageClass.CALL: NOW_US + 8})
+    pipeline.process([a_record(a_packet(microseconds=micros)) for micros in (7, 8)], 4, rows)
+
+    assert [origin for of_leaf in rows.leaves.values() for origin in of_leaf.origins] == [0, 1, 3, 5]
+    assert rows.filtered == {"expired": 2}
 
 
 def test_deduplication_is_off_unless_asked_for() -> None:

@@ -1,0 +1,59 @@
+"""What is stored: how old, how large, class by class. Reads only; sizes are asked of the file system, not
+of the rows.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from capture.route import MessageClass
+from capture.store import rotate
+from capture.store.connection import Connection
+from capture.store.partitions import DAY_US, Leaf, PartitionMap, leaves_of
+
+_SIZES = """
+select relname::text, pg_total_relation_size(oid)
+from pg_class
+where relname = any($1::text[]) and relkind = 'r' and pg_table_is_visible(oid)
+"""
+
+
+class StoredClass(NamedTuple):
+    """What is stored of one class."""
+
+    oldest_us: int | None
+    """Capture time of its oldest message; None when there is none."""
+    bytes: int
+    """On disk: rows, payloads, keys and indexes."""
+    recent_bytes: int
+    """Of these, what belongs to capture times of the last day."""
+
+
+async def survey(connection: Connection, now_us: int) -> dict[MessageClass, StoredClass]:
+    """What every class has. About 0.3 ms a leaf; holds up nobody."""
+    partitions = PartitionMap(leaves_of(await rotate.read_catalog(connection)))
+    leaves = {message_class: partitions.leaves(message_class) for message_class in MessageClass}
+    tables = [table for of_class in leaves.values() for leaf in of_class for table in leaf.tables]
+    sizes = dict(await connection.fetch(tuple[str, int | None], _SIZES, tables))
+    return {
+        message_class: StoredClass(
+            await _oldest_us(connection, of_class),
+            _bytes(of_class, sizes),
+            _bytes((leaf for leaf in of_class if now_us - DAY_US < leaf.upper_us <= now_us + DAY_US), sizes),
+        )
+        for message_class, of_class in leaves.items()
+    }
+
+
+async def _oldest_us(connection: Connection, leaves: Iterable[Leaf]) -> int | None:
+    """A leaf made ahead of time, or of which all rows were refused, is empty: then the next one tells."""
+    for leaf in leaves:
+        query = f"select min(time_us) from {leaf.messages_table}"  # noqa: S608 # our name
+        ((oldest_us,),) = await connection.fetch(tuple[int | None], query)
+        if oldest_us is not None:
+            return oldest_us
+    return None
+
+
+def _bytes(leaves: Iterable[Leaf], sizes: Mapping[str, int | None]) -> int:
+    """A table dropped meanwhile has none."""
+    return sum(sizes.get(table) or 0 for leaf in leaves for table in leaf.tables)
