@@ -193,13 +193,13 @@ class Pipeline:
             rows.outcomes[_DUPLICATE] += 1
             return
         leaf = self._leaf(meaning.message_class, time_us)
+        if leaf is None:
+            rows.count_filtered("expired")
+            return
         of_leaf = rows.of(leaf)
         call = call_hash(meaning.sid)
         codec, raw = self._codec.encode(packet.payload)
         # By position, in the order of the fields: by name it takes 0.8 µs more.
-        if leaf is None:
-            rows.count_filtered("expired")
-            return
         row = MessageRow(
             time_us,
             arrival_us - time_us,
@@ -240,14 +240,14 @@ class Pipeline:
             or leaf.message_class is not message_class
             or not self._from_us <= time_us < leaf.upper_us
         ):
+            if time_us < self._since[message_class]:
+                return None
             leaf = self._last_leaf = self._find_leaf(message_class, time_us)
+            self._from_us = max(leaf.lower_us, self._since[message_class])
         return leaf
 
     def _add_keys(self, rows: LeafRows, leaf: Leaf, call: int, packet: Packet, meaning: Meaning) -> None:
-            if time_us < self._since[message_class]:
-                return None
         new = self._keys.new_values(
-            self._from_us = max(leaf.lower_us, self._since[message_class])
             leaf.number, call, meaning.key_values, packet.source, packet.destination, meaning.key_extra
         )
         if new is not None:

@@ -63,8 +63,8 @@ class WorkerOptions:
     journal_dir: Path
     database_url: str = field(repr=False)
     storage: StorageSettings = field(default_factory=StorageSettings)
-    sip: SipSettings = field(default_factory=SipSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    sip: SipSettings = field(default_factory=SipSettings)
     hep: HepSettings = field(default_factory=HepSettings)
     accept: AcceptSettings = field(default_factory=AcceptSettings)
     until_drained: bool = False
@@ -163,22 +163,22 @@ class _Session:
             pipeline = self._make_pipeline()
             self._words[WorkerFigure.DATABASE_AWAY] = 0
             while not self._is_over():
+                self._keep_house(pipeline)
                 self._fill_and_send(pipeline)
             self._settle()
         finally:
             self._mark.clear()
+            self._rounds.stop()
             if self._commit is not None:
                 # What becomes of it does not matter: the next session asks the database.
                 self._commit[3].cancel()
             loop.call(writer.close())
 
-                self._keep_house(pipeline)
     def _begin(self) -> None:
         """Go to the position that the database holds."""
         reader, writer, loop = self._reader, self._writer, self._loop
         place = f"{socket.gethostname()}:{self._options.journal_dir}"
         stored = loop.call(writer.load_position(reader.id, place))
-            self._rounds.stop()
         gap = reader.seek(stored.position)
         if gap is not None:
             log.error("journal: %s", gap.detail)
