@@ -179,6 +179,10 @@ class Pipeline:
         record, origin, packet, time = item
         return record, origin, packet, time, self._interpreter.interpret(packet, time[2])
 
+    def compress_with(self, codec: PayloadCodec) -> None:
+        """Compress payloads otherwise from the next packet on."""
+        self._codec = codec
+
     def forget(self) -> None:
         """Nothing counts as written or seen any more."""
         self._keys.forget()

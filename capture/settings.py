@@ -103,6 +103,12 @@ class StorageSettings(Part):
     )
     payload: Literal["zstd", "plain"] = Field(default="zstd", description="how payloads are stored")
     zstd_level: int = Field(default=3, ge=1, le=19, description="zstd compression level")
+    train_dictionary: bool = Field(
+        default=True, description="train a compression dictionary on what is stored, in the background"
+    )
+    train_after_messages: int = Field(
+        default=5000, ge=200, description="SIP messages that must be stored before the first is trained"
+    )
     deduplicate_ms: int = Field(
         0, ge=0, le=60000, description="equal messages within so many ms are one; 0: all kept"
     )

@@ -40,9 +40,10 @@ from capture.stats import Outcome
 from capture.stop_signals import obey_signals
 from capture.store.batch import Batch
 from capture.store.bridge import LoopThread
-from capture.store.codec import PayloadCodec
+from capture.store.codec import Dictionary, PayloadCodec
 from capture.store.partitions import Leaf, PartitionMap
 from capture.store.writer import Writer
+from capture.training import Store, Training
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,15 @@ class Worker:
         self.mark = PacketMark(self.figures.words)
         self.lethal = self.mark.find_lethal()
         """(segment, offset) of a packet that has ended two workers."""
+        self.training = Training(options.database_url, options.storage, trains=not options.until_drained)
 
     def run(self) -> None:
+        try:
+            self._run()
+        finally:
+            self.training.stop()
+
+    def _run(self) -> None:
         back_off = BackOff()
         words = self.figures.words
         while True:
@@ -133,11 +141,13 @@ class _Session:
         self._mark = worker.mark
         self._lethal = worker.lethal
         self._stop = worker.stop
+        self._training = worker.training
         self._loop = loop
         self._writer = Writer(worker.options.database_url, worker.options.storage)
         self._partitions = PartitionMap()
         self._noted: set[Leaf] = set()
         self._keying = 0
+        self._dictionary = Dictionary(0, b"")
         self._records: list[Record] = []
         self._next = 0
         self._expected = 0
@@ -189,6 +199,7 @@ class _Session:
         self._committed.begin(self._position, stored.outcomes)
         self._partitions = loop.call(writer.read_partitions())
         self._keying = loop.call(writer.keying_version(keyed_rules(self._options.sip.custom_headers)))
+        self._dictionary = loop.call(writer.dictionary())
 
     def _make_pipeline(self) -> Pipeline:
         options = self._options
@@ -197,7 +208,7 @@ class _Session:
             accept=options.accept,
             sip=options.sip,
             storage=options.storage,
-            codec=PayloadCodec(self._loop.call(self._writer.dictionary()), options.storage),
+            codec=PayloadCodec(self._dictionary, options.storage),
             find_leaf=self._find_leaf,
             keys=KeyMemory(options.storage.key_memory_calls),
             mark=self._mark,
@@ -364,9 +375,19 @@ class _Session:
     def _set_aside(self, record: Record, reason: str) -> None:
         set_aside(self._options.journal_dir.parent / "aside", self._reader.id, record, reason)
 
+    def _renew_dictionary(self, pipeline: Pipeline) -> None:
+        """Take another dictionary into use, if there is one; it is committed, so every reader can know it."""
+        written = self._words[WorkerFigure.WRITTEN]
+        newer = self._training.turn(Store(self._loop, self._writer), self._dictionary, written)
+        if newer is not None:
+            log.info("payloads are compressed with dictionary %d from now on", newer.id)
+            self._dictionary = newer
+            pipeline.compress_with(PayloadCodec(newer, self._options.storage))
+
     def _keep_house(self, pipeline: Pipeline) -> None:
         """See what is too old by now, and make partitions before packets ask for them."""
         self._rounds.turn()
+        self._renew_dictionary(pipeline)
         if time.monotonic() < self._housekeeping:
             return
         self._housekeeping = time.monotonic() + _HOUSEKEEPING_S

@@ -142,6 +142,9 @@ payload_dictionary = Table(
     Column("sha256", LargeBinary, Computed("sha256(content)", persisted=True), nullable=False, unique=True),
     Column("content", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("trained_on", Integer, comment="messages it was trained on; null: it came with a release"),
+    Column("plain_bytes", BigInteger, comment="of the messages that it was then judged by"),
+    Column("stored_bytes", BigInteger, comment="of the same, compressed"),
     comment="immutable; committed before first use",
 )
 

@@ -17,9 +17,9 @@ from capture.journal.record import Position
 from capture.route import MessageClass
 from capture.settings import RetentionSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
-from capture.store import rotate
+from capture.store import dictionaries, rotate
 from capture.store.batch import Batch
-from capture.store.codec import Dictionary, shipped_dictionary
+from capture.store.codec import Dictionary
 from capture.store.connection import Connection, RowsRefused
 from capture.store.copying import CopyOnce, CopyWithout
 from capture.store.expiry import KeptSince, kept_since
@@ -170,22 +170,13 @@ class Writer:
             version,
         )
 
-    async def dictionary(self, content: bytes | None = None) -> Dictionary:
-        """The dictionary of this content (None: the shipped one) with its id, committed when this returns."""
-        content = shipped_dictionary() if content is None else content
-        number = await _get_or_create(
-            _open(self._partitions),
-            "select id from payload_dictionary where sha256 = sha256($1)",
-            "insert into payload_dictionary (content) values ($1)"
-            " on conflict (sha256) do nothing returning id",
-            content,
-        )
-        return Dictionary(number, content)
+    async def dictionary(self) -> Dictionary:
+        """The dictionary to compress with, committed when this returns."""
+        return await dictionaries.dictionary_to_write_with(_open(self._partitions))
 
-    async def dictionaries(self) -> dict[int, bytes]:
-        """Every payload dictionary, by id."""
-        query = "select id, content from payload_dictionary"
-        return dict(await _open(self._partitions).fetch(tuple[int, bytes], query))
+    async def training_standing(self, enough: int) -> dictionaries.Standing:
+        """What there is to know about training, `enough` SIP messages being enough to begin with."""
+        return await dictionaries.standing(_open(self._partitions), enough)
 
 
 def _open(connection: Connection | None) -> Connection:

@@ -398,14 +398,3 @@ async def test_keying_versions_are_numbered_by_their_rules(database_url: str) ->
         assert await at.fetch("select message_class, leaf, version from leaf_keying") == [
             ("1_call", at.leaf.number, first)
         ]
-
-
-async def test_dictionary_keeps_its_id(database_url: str) -> None:
-    async with ready(database_url) as at:
-        shipped = await at.writer.dictionary()
-        other = await at.writer.dictionary(b"other content")
-        again = await at.writer.dictionary()
-
-        assert shipped == again
-        assert other.id != shipped.id
-        assert await at.writer.dictionaries() == {shipped.id: shipped.content, other.id: b"other content"}
