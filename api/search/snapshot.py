@@ -45,6 +45,14 @@ _CATALOG = text(
     """
 ).bindparams(bindparam("parents", type_=ARRAY(Text)))
 
+# Retention waits for whoever holds these before it takes a partition away. So they come before the snapshot,
+# which a lock does not take and any query does: what the catalog shows then stays to the end.
+_HOLD = text(
+    "lock table "
+    + ", ".join(f"only {table.name}" for table in (*MESSAGES.values(), *KEYS.values()))
+    + " in access share mode"
+)
+
 # The third argument makes it count for this transaction only.
 _TIMEOUT = text("select set_config('statement_timeout', :limit_ms, true)")
 
@@ -173,6 +181,7 @@ async def open_snapshot(
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
+            await connection.execute(_HOLD)
             limit_ms = str(max(1, int(statement_timeout_s * 1000)))
             await connection.execute(_TIMEOUT, {"limit_ms": limit_ms})
             yield Snapshot(connection, custom_headers)
