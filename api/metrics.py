@@ -150,14 +150,20 @@ def _each_worker(journals: list[Journal]) -> Iterator[Metric]:
     delay = GaugeMetricFamily(
         "rhapsode_commit_delay_seconds", "Arrival to commit, of the last packet stored.", labels=labels
     )
+    dictionary = GaugeMetricFamily(
+        "rhapsode_payload_dictionary",
+        "Id of the dictionary that payloads are compressed with.",
+        labels=labels,
+    )
     for journal in journals:
         name, worker = [journal.name], journal.worker
+        dictionary.add_metric(name, worker["dictionary"])
         rows.add_metric(name, worker["batches"], worker["batch_rows"])
         seconds.add_metric(name, worker["batches"], worker["batch_seconds_us"] / MICRO)
         rollbacks.add_metric(name, worker["rollbacks"])
         away.add_metric(name, worker["database_away"])
         delay.add_metric(name, worker["lag_us"] / MICRO)
-    yield from (rows, seconds, rollbacks, away, delay)
+    yield from (rows, seconds, rollbacks, away, delay, dictionary)
 
 
 def _sum_intake(journals: list[Journal], figure: str) -> int:

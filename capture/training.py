@@ -15,10 +15,11 @@ from typing import NamedTuple
 import msgspec
 
 from capture.settings import StorageSettings
+from capture.store import trainer
 from capture.store.bridge import LoopThread
 from capture.store.codec import Dictionary
 from capture.store.dictionaries import Standing
-from capture.store.trainer import Order, Report, start
+from capture.store.trainer import Order, Report
 from capture.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Training:
         storage: StorageSettings,
         *,
         trains: bool = True,
+        start: Callable[[Order], "subprocess.Popen[bytes]"] = trainer.start,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `trains` false, or by the settings, it only takes what others have trained."""
@@ -57,6 +59,7 @@ class Training:
         self._enough = storage.train_after_messages
         self._compresses = storage.payload == "zstd"
         self._trains = trains and storage.train_dictionary
+        self._start_trainer = start
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._next_look_s = 0.0
@@ -107,7 +110,7 @@ class Training:
         self._not_before_s = self._clock() + RETRY_S
         order = Order(self._url, self._level, os.getpid(), standing.newest)
         try:
-            self._process = start(order)
+            self._process = self._start_trainer(order)
         except OSError as error:
             log.warning("no payload dictionary can be trained: %s", error)
 

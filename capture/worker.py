@@ -199,7 +199,6 @@ class _Session:
         self._committed.begin(self._position, stored.outcomes)
         self._partitions = loop.call(writer.read_partitions())
         self._keying = loop.call(writer.keying_version(keyed_rules(self._options.sip.custom_headers)))
-        self._dictionary = loop.call(writer.dictionary())
 
     def _make_pipeline(self) -> Pipeline:
         options = self._options
@@ -208,7 +207,7 @@ class _Session:
             accept=options.accept,
             sip=options.sip,
             storage=options.storage,
-            codec=PayloadCodec(self._dictionary, options.storage),
+            codec=self._codec(self._loop.call(self._writer.dictionary())),
             find_leaf=self._find_leaf,
             keys=KeyMemory(options.storage.key_memory_calls),
             mark=self._mark,
@@ -381,8 +380,12 @@ class _Session:
         newer = self._training.turn(Store(self._loop, self._writer), self._dictionary, written)
         if newer is not None:
             log.info("payloads are compressed with dictionary %d from now on", newer.id)
-            self._dictionary = newer
-            pipeline.compress_with(PayloadCodec(newer, self._options.storage))
+            pipeline.compress_with(self._codec(newer))
+
+    def _codec(self, dictionary: Dictionary) -> PayloadCodec:
+        self._dictionary = dictionary
+        self._words[WorkerFigure.DICTIONARY] = dictionary.id
+        return PayloadCodec(dictionary, self._options.storage)
 
     def _keep_house(self, pipeline: Pipeline) -> None:
         """See what is too old by now, and make partitions before packets ask for them."""

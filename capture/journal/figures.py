@@ -120,6 +120,8 @@ class WorkerFigure(_Word):
     STORED_LOGS_BYTES = auto()
     STORED_ISUP_BYTES = auto()
     STORED_DNS_BYTES = auto()
+    DICTIONARY = auto()
+    """Id of the payload dictionary that new rows are compressed with."""
 
 
 INTAKE_FIGURES = "intake.figures"
