@@ -128,7 +128,7 @@ async def test_messages_that_a_crash_of_postgresql_took_are_stored_again_and_fou
     callers = [f"caller-{n}" for n in range(20)]
 
     async with a_forgetful_server() as server:
-        with a_journal(tmp_path) as journal, working(tmp_path, server.url):
+        with a_journal(tmp_path) as journal, working(tmp_path, server.url, train_dictionary=False):
             # Two batches, so that partitions made ahead of time are made by then: they wait for the disk.
             for number, caller in enumerate(("first", "second"), 1):
                 append(journal, [packet(caller, 1, now_us)])

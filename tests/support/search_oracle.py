@@ -1,7 +1,7 @@
-"""An oracle of searches: messages whose fields are known because they were made here, random questions, and
-the answer to each by looking at every message.
+"""An oracle of searches: random questions in Homer's value syntax, and the answer to each by looking at every
+message.
 
-Written from the description of Homer's value syntax alone; it knows nothing of `capture` and `api`.
+Written from the description of the syntax (docs/api.md) alone; it knows nothing of `capture` and `api`.
 """
 
 import re
@@ -9,174 +9,51 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-START_US = 1_765_000_800_000_000
-BUCKET_US = 3_600_000_000
-BUCKETS = 4
-
-USERS = ["alice", "bob", "4930123", "4930124", "49_0%", "o'neil&co", "", "Grüße\\" + "x" * 230]
-DOMAINS = ["example.com", "example.org", "10.0.0.1", "sip.test", "a.b", "EXAMPLE.com", "h_st", "zzz"]
-AGENTS = ["", "Acme/1.0", "acme/1.0", "x" * 199 + "AB", "x" * 199 + "AC", "SIP; phone", "UA 100%", "_"]
-SOURCES = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.2.7", "2001:db8::1", "2001:db8::2", "10.0.0.11", "::5"]
-PORTS = [5060, 5061, 5062, 5080, 50600, 1, 65535, None]
-NODES = ["sbc-1", "sbc-2", "sbc_3", "2001", "7", "edge%", "SBC-1", "east"]
-CIDS = [None, None, None, "leg-1", "leg-2", "leg-%", "leg_3", "LEG-1"]
-METHODS = {
-    "1_call": ["INVITE", "ACK", "BYE", "CANCEL", "100", "180", "200", "486"],
-    "1_registration": ["REGISTER", "REGISTER", "401", "200", "200", "403", "423", "503"],
-    "1_default": ["OPTIONS", "MESSAGE", "SUBSCRIBE", "200", "202", "404", "481", "500"],
-}
-CSEQ = {"1_call": "INVITE", "1_registration": "REGISTER", "1_default": "OPTIONS"}
-CLASSES = ["1_call"] * 6 + ["1_registration", "1_default", "5_default", "100_default"]
-TYPES = {"5_default": 5, "100_default": 100}
-PROTO = {"5_default": "rtcp", "100_default": "log"}
-
-Value = str | int | None
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A message as it was sent."""
-
-    key: str
-    """Homer's key of the class that it belongs to."""
-    time_us: int
-    payload: bytes
-    protocol_type: int
-    source: str
-    source_port: int | None
-    destination: str
-    destination_port: int | None
-    node_name: str | None
-    capture_id: int
-    correlation_id: str | None
-    fields: dict[str, Value] = field(hash=False)
-    """By Homer's field id; None is a field that the message does not have."""
-
-
-def make_messages(random: Random, count: int) -> list[Sent]:
-    """Messages at distinct times over all buckets, in the order of their times."""
-    span = BUCKETS * BUCKET_US
-    times = sorted(random.sample(range(span // 1000), count))
-    return [_message(random, START_US + time_ms * 1000 + random.randrange(1000)) for time_ms in times]
-
-
-def _message(random: Random, time_us: int) -> Sent:
-    key = random.choice(CLASSES)
-    source, destination = random.choice(SOURCES), random.choice(SOURCES)
-    source_port, destination_port = random.choice(PORTS), random.choice(PORTS)
-    call_id = f"call-{random.randrange(8)}{random.choice('abcdefgh')}@{random.choice(DOMAINS[:2])}"
-    correlation_id = random.choice([None, None, None, "joined-1", "joined-2", call_id])
-    node = random.choice(NODES)
-    named = not node.isdigit()
-    if key in TYPES:
-        # Without a correlation id such a message belongs to no call: Homer does not even keep it.
-        correlation_id = correlation_id or call_id
-        own, payload = _report(random, key, node, correlation_id)
-    else:
-        own, payload = _sip(random, key, call_id)
-    sid = own["sid"]
-    fields: dict[str, Value] = {
-        **own,
-        "protocol_header.correlation_id": correlation_id or sid,
-        "protocol_header.srcIp": source,
-        "protocol_header.srcPort": source_port,
-        "protocol_header.dstIp": destination,
-        "protocol_header.dstPort": destination_port,
-        "protocol_header.captureId": node,
-        "protocol_header.payloadType": TYPES.get(key, 1),
-        "protocol_header.protocol": 17,
-        "protocol_header.protocolFamily": 10 if ":" in source else 2,
-        "protocol_header.timeSeconds": time_us // 1_000_000,
-        "protocol_header.timeUseconds": time_us % 1_000_000,
-        "raw": payload.decode(),
-    }
-    return Sent(
-        key,
-        time_us,
-        payload,
-        TYPES.get(key, 1),
-        source,
-        source_port,
-        destination,
-        destination_port,
-        node if named else None,
-        99 if named else int(node),
-        correlation_id,
-        fields,
-    )
-
-
-def _report(random: Random, key: str, node: str, sid: str) -> tuple[dict[str, Value], bytes]:
-    text = (
-        f'{{"type":200,"ssrc":{random.randrange(8)},"report_count":0}}'
-        if key == "5_default"
-        else f"{random.choice(USERS[:4])} said {random.choice(AGENTS[1:3])}"
-    )
-    return {"sid": sid, "data_header.proto": PROTO[key], "data_header.node": node}, text.encode()
-
-
-def _sip(random: Random, key: str, call_id: str) -> tuple[dict[str, Value], bytes]:
-    method = random.choice(METHODS[key])
-    from_user, to_user, ruri_user = (random.choice(USERS) for _ in range(3))
-    from_domain, to_domain, ruri_domain = (random.choice(DOMAINS) for _ in range(3))
-    agent, custom = random.choice(AGENTS), random.choice(CIDS)
-    sequence = random.randrange(8)
-    cseq = f"{sequence} {CSEQ[key] if method.isdigit() else method}"
-    if method.isdigit():
-        first, ruri_user, ruri_domain = f"SIP/2.0 {method} Whatever", "", ""
-    else:
-        first = f"{method} {_uri(ruri_user, ruri_domain)} SIP/2.0"
-    lines = [
-        first,
-        "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1",
-        f"From: <{_uri(from_user, from_domain)}>;tag=t{sequence}",
-        f"To: <{_uri(to_user, to_domain)}>",
-        f"Call-ID: {call_id}",
-        f"CSeq: {cseq}",
-        *([f"User-Agent: {agent}"] if agent else []),
-        *([] if custom is None else [f"X-CID: {custom}"]),
-        "Content-Length: 0",
-    ]
-    payload = "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
-    return {
-        "sid": call_id,
-        "data_header.callid": call_id,
-        "data_header.method": method,
-        "data_header.cseq": cseq,
-        "data_header.from_user": from_user,
-        "data_header.from_domain": from_domain,
-        "data_header.from_tag": f"t{sequence}",
-        "data_header.to_user": to_user,
-        "data_header.to_domain": to_domain,
-        "data_header.to_tag": "",
-        "data_header.ruri_user": ruri_user,
-        "data_header.ruri_domain": ruri_domain,
-        "data_header.user_agent": agent,
-        "data_header.X-CID": custom,
-    }, payload
-
-
-def _uri(user: str, domain: str) -> str:
-    return f"sip:{user}@{domain}" if user else f"sip:{domain}"
-
-
-NUMBERS = frozenset(
-    f"protocol_header.{name}"
-    for name in ("srcPort", "dstPort", "payloadType", "protocol", "protocolFamily", "timeSeconds")
+from tests.support.search_traffic import (
+    AGENTS,
+    CIDS,
+    DOMAINS,
+    METHODS,
+    NODES,
+    PORTS,
+    SOURCES,
+    USERS,
+    Sent,
+    Value,
+    shown,
 )
 
+NUMBERS = frozenset(
+    [
+        *(f"protocol_header.{name}" for name in ("srcPort", "dstPort", "payloadType", "protocol")),
+        *(f"protocol_header.{name}" for name in ("protocolFamily", "timeSeconds", "timeUseconds")),
+        *(f"data_header.{name}" for name in ("cic", "opc", "dpc")),
+        *("id", "create_date"),
+    ]
+)
+"""Fields whose values are numbers."""
+SPELT_NUMBERS = frozenset(["protocol_header.captureId", "data_header.from_user", "data_header.expires"])
+"""Text that a client may call a number: then `7` finds what spells 7."""
 
+CLASSES = ["1_call"] * 6 + ["1_registration", "1_default"] * 2
+CLASSES += ["5_default", "35_default", "53_default", "54_default", "100_default"]
 OFTEN = [
     "sid",
     "protocol_header.correlation_id",
     "protocol_header.srcIp",
+    "protocol_header.dstIp",
     "protocol_header.srcPort",
+    "data_header.callid",
+    "data_header.method",
     "data_header.from_user",
     "data_header.to_user",
     "data_header.user_agent",
     "data_header.X-CID",
+    "data_header.X-Late",
 ]
 """What is asked for twice as often as the rest."""
+
+_DECIMAL = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -185,7 +62,7 @@ class Asked:
 
     name: str
     kind: str
-    """equal, like, empty, filled, null, or a comparison of numbers."""
+    """equal, number, like, empty, null, or a comparison."""
     values: tuple[str, ...] = ()
     negated: bool = False
 
@@ -196,23 +73,25 @@ class Asked:
     def _fulfilled(self, value: Value) -> bool:
         if self.kind == "null":
             return value is None
-        if self.kind in ("empty", "filled"):
-            return (value in (None, "")) is (self.kind == "empty")
+        if self.kind == "empty":
+            return value in (None, "")
         if value is None:
             return False
-        if self.name == "raw":
-            return any(_fits(pattern.lower(), str(value).lower()) for pattern in self.values)
-        if self.kind == "like":
-            return any(_fits(pattern, str(value)) for pattern in self.values)
-        if self.kind == "equal":
-            return str(value) in self.values
-        number = int(self.values[0])
-        return {
-            ">": int(value) > number,
-            ">=": int(value) >= number,
-            "<": int(value) < number,
-            "<=": int(value) <= number,
-        }[self.kind]
+        text = str(value)
+        match self.kind:
+            case "like" if self.name == "raw":
+                return any(_fits(pattern.lower(), text.lower()) for pattern in self.values)
+            case "like":
+                return any(_fits(pattern, text) for pattern in self.values)
+            case "equal":
+                return text in self.values
+            case "number":
+                return bool(_DECIMAL.fullmatch(text)) and int(text) in map(int, self.values)
+        return self._compares(value, self.values[0])
+
+    def _compares(self, value: str | int, bound: str) -> bool:
+        left, right = (int(value), int(bound)) if self.name in NUMBERS else (str(value), bound)
+        return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[self.kind]
 
 
 def _fits(pattern: str, text: str) -> bool:
@@ -220,22 +99,48 @@ def _fits(pattern: str, text: str) -> bool:
     return re.fullmatch(regex, text, re.DOTALL) is not None
 
 
+@dataclass(frozen=True)
+class Smart:
+    """`left OR right` or `left AND right`."""
+
+    left: Any
+    joiner: str
+    right: Any
+
+    def holds(self, fields: dict[str, Value]) -> bool:
+        if self.joiner == "AND":
+            return self.left.holds(fields) and self.right.holds(fields)
+        return self.left.holds(fields) or self.right.holds(fields)
+
+
+@dataclass
+class Part:
+    """What is asked of one class: a form, and what it means: groups joined by OR of comparisons joined by
+    AND."""
+
+    elements: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[list[Any]] = field(default_factory=lambda: [[]])
+
+    def holds(self, fields: dict[str, Value]) -> bool:
+        return any(all(asked.holds(fields) for asked in group) for group in self.groups)
+
+
 @dataclass
 class Question:
-    """A form, and what it means: groups joined by OR of comparisons joined by AND."""
+    """A search."""
 
-    key: str
+    parts: dict[str, Part]
+    """By class."""
     from_ms: int
     to_ms: int
     limit: int
-    elements: list[dict[str, Any]]
-    groups: list[list[Any]]
     any_of: bool
 
     def body(self) -> dict[str, Any]:
         """What is sent."""
+        search = {key: part.elements for key, part in self.parts.items()}
         return {
-            "param": {"search": {self.key: self.elements}, "orlogic": self.any_of},
+            "param": {"search": search, "orlogic": self.any_of},
             "timestamp": {"from": self.from_ms, "to": self.to_ms},
         }
 
@@ -245,63 +150,83 @@ class Question:
         return [
             message.time_us
             for message in messages
-            if message.key == self.key
+            if message.key in self.parts
             and first_us <= message.time_us <= last_us
-            and any(all(part.holds(message.fields) for part in group) for group in self.groups)
+            and self.parts[message.key].holds(message.fields)
         ]
 
 
 def make_question(random: Random, messages: list[Sent]) -> Question:
-    """A question of one to three elements that some messages are likely to answer."""
-    key = random.choice(CLASSES)
-    example = random.choice([message for message in messages if message.key == key])
+    """A question of one class or two, with one to three elements each, that some messages are likely to
+    answer."""
+    keys = {random.choice(CLASSES) for _ in range(random.choice([1, 1, 1, 1, 2]))}
     any_of = random.random() < 0.15
-    elements: list[dict[str, Any]] = []
-    groups: list[list[Any]] = [[]]
+    limit = random.choice([3, 20, 1000])
+    examples = {key: random.choice([message for message in messages if message.key == key]) for key in keys}
+    parts = {key: _part(random, example, limit, any_of=any_of) for key, example in examples.items()}
+    begin, end = messages[0].time_us // 1000, messages[-1].time_us // 1000 + 1
+    if random.random() < 0.5:
+        some_us = next(iter(examples.values())).time_us
+        hour_ms = 3_600_000
+        # Mostly within what is busy, often where a bucket may begin.
+        moments = [
+            begin,
+            end,
+            random.randrange(begin, end),
+            some_us // 1000,
+            some_us // 1000 // hour_ms * hour_ms,
+        ]
+        begin, end = sorted(random.choice(moments) for _ in range(2))
+    return Question(parts, begin, end, limit, any_of)
+
+
+def _part(random: Random, example: Sent, limit: int, *, any_of: bool) -> Part:
+    part = Part()
     for index in range(random.choice([1, 1, 2, 2, 3])):
         by_or = index > 0 and (any_of or random.random() < 0.3)
         prefix = "||" if by_or and not any_of else ""
-        if random.random() < 0.2:
-            part, text = _smart(random, example)
+        if random.random() < 0.25:
+            asked, text = _smart(random, example)
             element = {"name": "smartinput", "value": prefix + text, "type": "string"}
         else:
-            part = _asked(random, example)
-            element = _element(random, part, prefix)
+            asked = _asked(random, example)
+            element = _element(random, asked, prefix)
         if by_or:
-            groups.append([])
-        groups[-1].append(part)
-        elements.append(element)
-    limit = random.choice([3, 20, 1000])
-    elements.insert(
-        random.randrange(len(elements) + 1), {"name": "limit", "value": str(limit), "type": "string"}
-    )
-    begin, end = START_US // 1000, (START_US + BUCKETS * BUCKET_US) // 1000
-    if random.random() < 0.5:
-        moments = [begin, end, random.randrange(begin, end), example.time_us // 1000]
-        begin, end = sorted(random.choice(moments) for _ in range(2))
-    return Question(key, begin, end, limit, elements, groups, any_of)
+            part.groups.append([])
+        part.groups[-1].append(asked)
+        part.elements.append(element)
+    control = {"name": "limit", "value": str(limit), "type": "string"}
+    part.elements.insert(random.randrange(len(part.elements) + 1), control)
+    return part
 
 
 def _asked(random: Random, example: Sent) -> Asked:
     name = random.choice([*example.fields, *(name for name in OFTEN if name in example.fields)])
     value = example.fields[name]
     text = str(value) if value is not None else "5060" if name in NUMBERS else ""
-    if name == "raw":
-        return Asked(name, "like", (_contained(random, text[:300]),), random.random() < 0.2)
-    kind = random.random()
     negated = random.random() < 0.25
+    kind = random.random()
+    if name == "id":
+        # Only what was read back from the tables: not all messages have one here.
+        return Asked(name, "equal", (text,), negated)
+    if name == "raw":
+        return Asked(name, "like", (_contained(random, text[:300]),), negated)
     if kind < 0.1:
-        return Asked(name, random.choice(["empty", "filled"] if name not in NUMBERS else ["null"]))
+        return Asked(name, "empty", (), negated)
     if kind < 0.15:
         return Asked(name, "null", (), negated)
     if name in NUMBERS and value is not None and kind < 0.35:
         return Asked(name, random.choice([">", ">=", "<", "<="]), (text,))
+    if name in SPELT_NUMBERS and _DECIMAL.fullmatch(text) and kind < 0.3:
+        return Asked(
+            name, "number", (("" if text.startswith("+") else random.choice(["", "0", "+"])) + text,), negated
+        )
     others = [str(random.choice(pool)) for pool in _pools(name) for _ in range(random.randrange(3))]
     if kind < 0.7 or ";" in text:
-        values = tuple(part for part in [text, *others] if ";" not in part) or ("x",)
+        values = (text, *others)
         # A literal % makes patterns of all the values of a list.
         return Asked(name, "like" if any("%" in part for part in values) else "equal", values, negated)
-    patterns = [_pattern(random, part) for part in [text, *others[:2]] if ";" not in part]
+    patterns = [_pattern(random, part) for part in [text, *others[:2]]]
     if not any("%" in pattern for pattern in patterns):
         patterns[0] += "%"
     return Asked(name, "like", tuple(patterns), negated)
@@ -309,19 +234,20 @@ def _asked(random: Random, example: Sent) -> Asked:
 
 def _pools(name: str) -> list[list[Any]]:
     last = name.rpartition(".")[2]
-    pools = {
-        "user_agent": AGENTS,
-        "srcIp": SOURCES,
-        "dstIp": SOURCES,
+    addresses = [address for of_family in SOURCES.values() for address in of_family]
+    pools: dict[str, list[Any]] = {
+        "user_agent": list(map(shown, AGENTS)),
+        "srcIp": addresses,
+        "dstIp": addresses,
         "srcPort": PORTS[:-1],
         "dstPort": PORTS[:-1],
         "captureId": NODES,
         "node": NODES,
         "method": METHODS["1_call"],
-        "X-CID": CIDS[3:],
+        "X-CID": [cid for cid in CIDS if cid is not None],
     }
     if last.endswith("_user"):
-        return [USERS]
+        return [list(map(shown, USERS))]
     return [DOMAINS] if last.endswith("_domain") else [pools[last]] if last in pools else []
 
 
@@ -343,39 +269,25 @@ def _contained(random: Random, text: str) -> str:
 
 
 def _element(random: Random, asked: Asked, prefix: str) -> dict[str, Any]:
-    kind = "integer" if asked.name in NUMBERS and asked.kind != "like" and random.random() < 0.7 else "string"
-    no = "!=" if asked.negated else ""
-    words = {"empty": "isEmpty", "filled": "!=isEmpty", "null": "isNull"}
+    as_number = asked.name in NUMBERS and asked.kind != "like" and random.random() < 0.7
+    kind = "integer" if as_number or asked.kind == "number" else "string"
+    prefix += "!=" if asked.negated else ""
+    words = {"empty": "isEmpty", "null": "isNull"}
     value: Any
     if asked.kind in words:
-        value = prefix + no + words[asked.kind]
-    elif asked.kind in ("equal", "like"):
-        as_array = len(asked.values) > 1 and random.random() < 0.3
-        value = prefix + no + ";".join(asked.values)
-        if as_array:
-            value = [prefix + no + asked.values[0], *asked.values[1:]]
-    else:
+        value = prefix + words[asked.kind]
+    elif asked.kind not in ("equal", "like", "number"):
         value = prefix + asked.kind + asked.values[0]
+    elif asked.name == "raw" or not (any(";" in part for part in asked.values) or random.random() < 0.3):
+        value = prefix + ";".join(asked.values)
+    else:
+        # In a list of its own a value may have a semicolon.
+        value = [prefix + asked.values[0], *asked.values[1:]]
     return {"name": asked.name, "value": value, "type": kind, "hepid": 1}
 
 
-@dataclass(frozen=True)
-class Smart:
-    """`left OR right` or `left AND right`, or only left."""
-
-    left: Any
-    joiner: str = ""
-    right: Any = None
-
-    def holds(self, fields: dict[str, Value]) -> bool:
-        left = self.left.holds(fields)
-        if self.joiner == "AND":
-            return left and self.right.holds(fields)
-        return left or self.right.holds(fields) if self.joiner else left
-
-
 def _smart(random: Random, example: Sent, depth: int = 0) -> tuple[Any, str]:
-    if depth == 2 or random.random() < 0.4:
+    if depth == 3 or random.random() < 0.4:
         return _smart_comparison(random, example)
     left, left_text = _smart(random, example, depth + 1)
     right, right_text = _smart(random, example, depth + 1)
@@ -384,16 +296,20 @@ def _smart(random: Random, example: Sent, depth: int = 0) -> tuple[Any, str]:
 
 
 def _smart_comparison(random: Random, example: Sent) -> tuple[Asked, str]:
-    while True:
+    asked = _asked(random, example)
+    while asked.kind == "number" or (asked.kind == "like" and "%" not in asked.values[0]):
         asked = _asked(random, example)
-        if asked.kind not in ("equal", "like", ">", ">=", "<", "<=") or not asked.values:
-            continue
-        asked = Asked(asked.name, asked.kind, asked.values[:1], asked.negated)
-        if asked.kind == "like" and "%" not in asked.values[0]:
-            continue
-        break
-    operator = asked.kind if asked.kind in (">", ">=", "<", "<=") else "!=" if asked.negated else "="
-    if asked.kind == "like" and not asked.negated and random.random() < 0.5:
+    negated = asked.negated
+    words = {"empty": "isEmpty", "null": "isNull"}
+    if asked.kind in words:
+        return asked, f"{asked.name} {'!=' if negated else '='} {words[asked.kind]}"
+    value = asked.values[0]
+    asked = Asked(asked.name, asked.kind, (value,), negated)
+    operator = asked.kind if asked.kind in (">", ">=", "<", "<=") else "!=" if negated else "="
+    if asked.kind == "like" and not negated and random.random() < 0.5:
         operator = "LIKE"
-    quoted = "'" + asked.values[0].replace("'", "''") + "'"
-    return asked, f"{asked.name} {operator} {quoted}"
+    elif asked.kind == "equal" and asked.name not in NUMBERS and random.random() < 0.2:
+        # Text sorts by its characters.
+        operator = random.choice([">", ">=", "<", "<="])
+        asked = Asked(asked.name, operator, (value,))
+    return asked, f"{asked.name} {operator} " + "'" + value.replace("'", "''") + "'"
