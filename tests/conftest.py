@@ -8,7 +8,7 @@ from tests.support.database import database_url, empty_database_url, server
 
 __all__ = ["database_url", "empty_database_url", "server"]
 
-SLOW_LAYERS = tuple(Path(__file__).parent / layer for layer in ("postgres", "e2e"))
+SLOW_LAYERS = tuple(Path(__file__).parent / layer for layer in ("postgres", "e2e", "live"))
 """They start a database or the real processes."""
 
 
