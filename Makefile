@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 UP_ARGS ?=
 
-.PHONY: help install up test check format lock
+.PHONY: help install up test check chaos format lock
 
 # A virtual environment holds absolute paths: one that was moved, or whose Python has gone, is made anew.
 ifneq ($(shell $(BIN)/python -c 'print(open("$(STAMP)").read().strip())' 2> /dev/null),$(CURDIR))
@@ -29,6 +29,9 @@ check: $(STAMP)  ## format, lint, types, import contracts and the fast tests: be
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -q -m "not slow" $(PYTEST_ARGS)
+
+chaos: $(STAMP)  ## every fault that can be made here, everything counted (15 minutes; SEED=n LONG=1 ONLY=text)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(if $(ONLY),--only "$(ONLY)")
 
 format: $(STAMP)  ## rewrite the files in the house format
 	$(BIN)/ruff check --fix-only .

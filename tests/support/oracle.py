@@ -18,6 +18,8 @@ import os
 import struct
 import threading
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +32,8 @@ RECORDS_START = 8192
 _SEGMENT = struct.Struct("<8sIQ16sQq")
 _RECORD = struct.Struct("<IIQqHB16s")
 _CHECKSUM_BYTES = 8
+_NO_FRAME = 3
+"""Carrier of a run of TCP bytes that is no frame: no packet."""
 
 LOOK_EVERY_S = 0.02
 """A segment lives longer: the newest is never deleted, and each is made ahead of need."""
@@ -40,6 +44,8 @@ class Appended(NamedTuple):
 
     journal: bytes
     """The journal's id, 16 bytes."""
+    segment: int
+    """The segment's random id."""
     number: int
     carrier: int
     packet: bytes
@@ -64,9 +70,14 @@ class Difference:
         return f"missing {some(self.missing)}, surplus {some(self.surplus)}"
 
 
-def compare(appended: Counter[bytes], stored: Counter[bytes]) -> Difference:
-    """Empty (false) when both hold the same, equally often."""
-    return Difference(appended - stored, stored - appended)
+def compare(
+    appended: Counter[bytes], stored: Counter[bytes], perhaps: Counter[bytes] | None = None
+) -> Difference:
+    """Empty (false) when both hold the same, equally often.
+
+    `perhaps`: appended too, but gone with the power before it was synced, so that it may be stored or not.
+    """
+    return Difference(appended - stored, stored - appended - (perhaps or Counter()))
 
 
 class SegmentKeeper:
@@ -80,6 +91,7 @@ class SegmentKeeper:
         self._journals = journals
         self._kept = kept
         self._seen: set[int] = set()
+        self._gone: Counter[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="segment keeper", daemon=True)
 
@@ -111,20 +123,36 @@ class SegmentKeeper:
         """All whole records of all kept segments, by journal and number.
 
         AssertionError if a journal's numbers are not 1, 2, 3, …: a segment was missed, or intake counts
-        wrongly. The last segment cannot be missed, since nobody deletes it.
+        wrongly. The last segment cannot be missed, since nobody deletes it. After a loss of power there may
+        be gaps, but no number twice. A record that a copy of a segment holds too counts once.
         """
         self.look()
-        records: list[Appended] = []
-        for path in self._kept.iterdir():
-            records += read_segment(path)
-        records.sort(key=lambda record: (record.journal, record.number))
-        following: Counter[bytes] = Counter()
+        records = sorted(
+            {record for path in self._kept.iterdir() for record in read_segment(path)},
+            key=lambda record: (record.journal, record.number),
+        )
+        last: Counter[bytes] = Counter()
         for record in records:
-            following[record.journal] += 1
-            assert record.number == following[record.journal], (
-                f"record {record.number} stands where {following[record.journal]} belongs"
+            following = last[record.journal] + 1
+            gap = self._gone is not None and record.number > following
+            assert record.number == following or gap, (
+                f"record {record.number} stands where {following} belongs"
             )
+            last[record.journal] = record.number
         return records
+
+    @property
+    def gone(self) -> Counter[bytes]:
+        """Payloads of what a loss of power took from the journal: they may be stored or not."""
+        return self._gone or Counter()
+
+    @contextmanager
+    def power_loss(self) -> Iterator[None]:
+        """What the block takes away from the segments is gone, and nobody's fault."""
+        before = self.payloads()
+        yield
+        self._gone = self.gone + Counter()
+        self._gone += before - self.payloads()
 
     def packets(self) -> Counter[bytes]:
         """Every packet appended, as received."""
@@ -132,7 +160,7 @@ class SegmentKeeper:
 
     def payloads(self) -> Counter[bytes]:
         """The payload of every HEP3 packet appended: what the messages in the tables are to hold."""
-        return Counter(payload_of(record.packet) for record in self.appended())
+        return payloads(self.appended())
 
     def holds(self, payload: bytes) -> bool:
         """Whether one of the newest segments of each journal has these bytes: cheap enough to wait with."""
@@ -152,23 +180,28 @@ class SegmentKeeper:
             self.look()
 
 
+def payloads(records: Iterable[Appended]) -> Counter[bytes]:
+    """The payloads of those records that are HEP3 packets."""
+    return Counter(payload_of(record.packet) for record in records if record.carrier != _NO_FRAME)
+
+
 def read_segment(path: Path) -> list[Appended]:
-    """The whole records from the first on; reading ends at what is none (the torn tail of a killed
-    intake)."""
+    """The whole records of a segment, also those behind a place that a loss of power left damaged."""
     data = path.read_bytes()
     if len(data) < RECORDS_START:
         return []
     _, _, _, journal, segment_id, _ = _SEGMENT.unpack_from(data)
-    marker = segment_id & 0xFFFFFFFF
+    marker = (segment_id & 0xFFFFFFFF).to_bytes(4, "little")
     records = []
-    at = RECORDS_START
-    while at + _RECORD.size + _CHECKSUM_BYTES <= len(data):
-        mark, length, number, _, _, carrier, _ = _RECORD.unpack_from(data, at)
+    at = data.find(marker, RECORDS_START)
+    while 0 <= at <= len(data) - _RECORD.size - _CHECKSUM_BYTES:
+        _, length, number, _, _, carrier, _ = _RECORD.unpack_from(data, at)
         start = at + _RECORD.size
         end = start + length
         checksum = xxhash.xxh3_64_digest(data[at:end], segment_id + at)
-        if mark != marker or data[end : end + _CHECKSUM_BYTES] != checksum:
-            break
-        records.append(Appended(journal, number, carrier, data[start:end]))
-        at = end + _CHECKSUM_BYTES
+        if data[end : end + _CHECKSUM_BYTES] == checksum:
+            records.append(Appended(journal, segment_id, number, carrier, data[start:end]))
+            at = data.find(marker, end + _CHECKSUM_BYTES)
+        else:
+            at = data.find(marker, at + 1)
     return records

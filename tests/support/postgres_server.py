@@ -30,8 +30,16 @@ def binaries() -> Path:
 class PostgresServer:
     """One cluster in a directory of its own, on a Unix socket only, without fsync: a test's data may burn."""
 
-    def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="rhapsode-pg-"))
+    def __init__(self, place: Path | None = None, **options: str) -> None:
+        """In a new directory of `place`, with settings of PostgreSQL beside ours."""
+        self._directory = Path(tempfile.mkdtemp(prefix="rhapsode-pg-", dir=place))
+        self._options = {
+            "listen_addresses": "",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            **options,
+        }
         self._data = self._directory / "data"
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,8 +73,7 @@ class PostgresServer:
                 await asyncio.sleep(0.02)
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off")
-        flags = [part for option in options for part in ("-c", option)]
+        flags = [part for option in self._options.items() for part in ("-c", "=".join(option))]
         with (self._directory / "log").open("ab") as log:
             return subprocess.Popen(
                 [binaries() / "postgres", "-D", self._data, "-k", self._directory, *flags],
@@ -76,6 +83,16 @@ class PostgresServer:
                 start_new_session=True,
                 **self._identity(),
             )
+
+    @property
+    def place(self) -> Path:
+        """The directory that holds everything."""
+        return self._directory
+
+    @property
+    def runs(self) -> bool:
+        """Whether the postmaster lives."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """Kill -9 the postmaster; its backends end once they notice."""

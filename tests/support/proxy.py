@@ -1,11 +1,37 @@
-"""A proxy before PostgreSQL that cuts connections where a test says: in mid-COPY, or before an answer."""
+"""A proxy before PostgreSQL that cuts connections where a test says.
+
+In the middle of what a client sends, before a statement, or before an answer.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit
+
+
+@dataclass
+class Cut:
+    """A place in what a client sends; its connection is cut there once, without anybody being told."""
+
+    statement: bytes
+    """Begins with what is sent from these bytes on."""
+    occurrence: int = 1
+    """Which of several alike."""
+    passing: int = 0
+    """So many bytes from there on go through; with 0 not even the statement does."""
+    made: threading.Event = field(default_factory=threading.Event)
+
+    def reached(self, data: bytes) -> int | None:
+        """How many bytes of `data` still go through; None: it is not there yet."""
+        at = data.find(self.statement)
+        while at >= 0 and self.occurrence > 1:
+            self.occurrence -= 1
+            at = data.find(self.statement, at + 1)
+        return at if at >= 0 else None
 
 
 class Proxy:
@@ -19,6 +45,8 @@ class Proxy:
         """The next so many bytes from clients go through, then every connection is cut."""
         self.cut_answer_to: bytes | None = None
         """Once a client has sent these bytes, wait for the server's answer and cut, not passing it on."""
+        self.cut: Cut | None = None
+        """Where to cut next; forgotten once that is done."""
         self.cuts = 0
 
     @property
@@ -72,7 +100,20 @@ class Proxy:
     async def _to_server(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer_is_cut: asyncio.Event
     ) -> None:
+        cut: Cut | None = None
         while data := await reader.read(8192):
+            if cut is None and self.cut is not None and (at := self.cut.reached(data)) is not None:
+                cut, self.cut = self.cut, None
+                cut.passing += at
+            if cut is not None:
+                cut.passing -= len(data)
+                if cut.passing < 0:
+                    writer.write(data[: cut.passing])
+                    with suppress(ConnectionError):
+                        await writer.drain()
+                    self.cuts += 1
+                    cut.made.set()
+                    return
             if self.cut_answer_to is not None and self.cut_answer_to in data:
                 answer_is_cut.set()
             if self.cut_after_client_bytes is not None:
@@ -103,3 +144,20 @@ async def proxied(database_url: str) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         await proxy.stop()
+
+
+@contextmanager
+def proxy_beside(database_url: str) -> Iterator[Proxy]:
+    """A running proxy on a loop in a thread of its own, for tests that have none."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
+    thread.start()
+    proxy = Proxy(database_url)
+    asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+    try:
+        yield proxy
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,92 @@
+"""The connection to the database cut at a chosen point, nobody being told but by the broken connection."""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+
+from tests.chaos.fault import Fault, Scene, System
+from tests.support.proxy import Cut
+from tests.support.trial import PATIENCE_S, Tally
+
+PROXIED = System("proxied")
+BAD_CAPTURE_ID = 666
+COPY_BYTES = 60_000
+"""Of a batch of 200 messages."""
+
+_REFUSE = f"""
+create or replace function refuse_bad() returns trigger language plpgsql as $$
+begin
+    if new.capture_id = {BAD_CAPTURE_ID} then
+        raise exception 'this row is bad' using errcode = '22000';
+    end if;
+    return new;
+end $$;
+create or replace trigger refuse_bad before insert on messages_1_call
+    for each row execute function refuse_bad();
+create or replace trigger refuse_bad before insert on messages_1_registration
+    for each row execute function refuse_bad();
+"""
+
+
+def cut(where: str, place: Callable[[Scene], Cut]) -> Fault:
+    def inflict(scene: Scene) -> None:
+        scene.trial.wait_for_more()
+        scene.pause(0.0, 0.1)
+        _cut(scene, place(scene))
+
+    return Fault(f"cut {where}", inflict, times=20, short=3, system=PROXIED)
+
+
+def cut_after_commit(scene: Scene) -> None:
+    """COMMIT goes through, its answer does not: nobody but the database knows."""
+    proxy = scene.at_proxy()
+    scene.trial.wait_for_more()
+    scene.pause(0.0, 0.1)
+    before = proxy.cuts
+    proxy.cut_answer_to = b"commit\0"
+    scene.wait_until(lambda: proxy.cuts > before, "an answer was cut off")
+    proxy.cut_answer_to = None
+
+
+def cut_while_bisecting(scene: Scene) -> None:
+    """A bad row among the good ones, and the connection cut in the middle of looking for it."""
+    if scene.turn == 0:
+        asyncio.run(_execute(scene.trial.database_url, _REFUSE))
+    scene.trial.wait_for_more()
+    place = Cut(b"rollback to savepoint rows", occurrence=scene.chance.randint(1, 6))
+    scene.at_proxy().cut = place
+    scene.trial.send_single(BAD_CAPTURE_ID)
+    assert place.made.wait(PATIENCE_S), "no row was looked for"
+
+
+def _each_bad_one_is_aside(scene: Scene, tally: Tally) -> None:
+    assert tally.aside == scene.turn + 1
+
+
+def _cut(scene: Scene, place: Cut) -> None:
+    scene.at_proxy().cut = place
+    assert place.made.wait(PATIENCE_S), f"{place.statement!r} was not sent"
+
+
+async def _execute(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
+
+
+FAULTS = (
+    cut("mid-COPY", lambda scene: Cut(b"COPY ", passing=scene.chance.randint(100, COPY_BYTES))),
+    cut("before COMMIT", lambda scene: Cut(b"commit\0")),
+    Fault("cut after COMMIT, before its reply", cut_after_commit, times=20, short=3, system=PROXIED),
+    Fault(
+        "cut while bisecting",
+        cut_while_bisecting,
+        times=20,
+        short=2,
+        system=PROXIED,
+        holds=_each_bad_one_is_aside,
+    ),
+)
