@@ -14,6 +14,7 @@ from capture.errors import JournalError
 from capture.journal.directory import READ_LOCK, WRITE_LOCK, is_locked
 from capture.journal.figures import (
     INTAKE_FIGURES,
+    RETENTION_ERROR,
     WORKER_FIGURES,
     IntakeFigure,
     WorkerFigure,
@@ -41,6 +42,8 @@ class Journal(msgspec.Struct, frozen=True):
     """Packets appended and not yet committed."""
     waiting_us: int
     """How long the oldest of them has been waiting; 0 when none is."""
+    retention_error: str = ""
+    """Why its worker cannot delete what has been kept long enough; empty when it can."""
 
     @property
     def received(self) -> int:
@@ -82,7 +85,21 @@ def _read_journal(directory: Path) -> Journal:
         bytes=_size(directory),
         waiting=waiting,
         waiting_us=_waiting_us(directory, worker, intake) if waiting else 0,
+        retention_error=_retention_error(directory) if worker["retention_failing_us"] else "",
     )
+
+
+def latest_survey(journals: list[Journal]) -> dict[str, int]:
+    """The figures of the worker that asked last what is stored; empty when none ever has."""
+    latest = max(journals, key=lambda journal: journal.worker["survey_us"], default=None)
+    return latest.worker if latest is not None and latest.worker["survey_us"] else {}
+
+
+def _retention_error(directory: Path) -> str:
+    try:
+        return (directory / RETENTION_ERROR).read_text(errors="replace")
+    except OSError:
+        return "no words are left"
 
 
 def _figures(path: Path, layout: type[IntakeFigure] | type[WorkerFigure]) -> dict[str, int]:

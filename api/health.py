@@ -21,6 +21,8 @@ STUCK_US = 30_000_000
 """A backlog of which nothing was committed for so long is not being stored."""
 BEHIND_US = 5_000_000
 """A backlog older than this is worth a word."""
+UNDELETED_US = 900_000_000
+"""A search, a backup or a lock may hold up retention for so long."""
 
 
 class Part(msgspec.Struct):
@@ -47,7 +49,7 @@ def judge(journals: list[Journal] | None, search: Part, now_us: int | None = Non
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     receive = None if journals is None else judge_receiving(journals)
     store = None if journals is None else judge_storing(journals, now_us)
-    warnings = [] if journals is None else list(_warnings(journals))
+    warnings = [] if journals is None else list(_warnings(journals, now_us))
     if not all(part.ok for part in (receive, store, search) if part is not None):
         return Health("failing", receive, store, search, warnings)
     return Health("warning" if warnings else "ok", receive, store, search, warnings)
@@ -94,8 +96,14 @@ async def judge_searching(engine: AsyncEngine, timeout_s: float) -> Part:
     return Part(ok=True, message="searching")
 
 
-def _warnings(journals: list[Journal]) -> Iterator[str]:
+def _warnings(journals: list[Journal], now_us: int) -> Iterator[str]:
     for journal in journals:
+        failing_us = journal.worker["retention_failing_us"]
+        if journal.has_worker and failing_us and now_us - failing_us > UNDELETED_US:
+            yield (
+                f"retention: what is to be deleted cannot be, for {(now_us - failing_us) // 60_000_000}"
+                f" minutes: {journal.retention_error}"
+            )
         if journal.waiting_us > BEHIND_US:
             yield (
                 f"journal {journal.name}: {journal.waiting} packets wait, the oldest for"

@@ -14,11 +14,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from api.figures import Journal, read_journals
+from api.figures import Journal, latest_survey, read_journals
+from capture.route import MessageClass
 from capture.stats import Outcome
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 MALFORMED_REASONS = ("short", "magic", "length", "chunk", "inflate", "stream")
+FILTERED_REASONS = ("expired", "keep_alive")
 MICRO = 1_000_000
 
 
@@ -34,6 +36,7 @@ class FigureCollector(Collector):
         yield from _intake(journals)
         yield from _each_journal(journals)
         yield from _each_worker(journals)
+        yield from _retention(journals)
 
 
 def render_metrics(data_dir: Path | None) -> bytes:
@@ -91,6 +94,10 @@ def _packets(journals: list[Journal]) -> Iterator[Metric]:
     for reason in MALFORMED_REASONS:
         malformed.add_metric([reason], _sum_worker(journals, f"malformed_{reason}"))
     yield malformed
+    filtered = CounterMetricFamily("rhapsode_filtered", "Filtered packets, by the reason.", labels=["reason"])
+    for reason in FILTERED_REASONS:
+        filtered.add_metric([reason], _sum_worker(journals, f"filtered_{reason}"))
+    yield filtered
 
 
 def _outcome(journal: Journal, outcome: Outcome) -> int:
@@ -164,6 +171,30 @@ def _each_worker(journals: list[Journal]) -> Iterator[Metric]:
         away.add_metric(name, worker["database_away"])
         delay.add_metric(name, worker["lag_us"] / MICRO)
     yield from (rows, seconds, rollbacks, away, delay, dictionary)
+
+
+def _retention(journals: list[Journal]) -> Iterator[Metric]:
+    """What was deleted, and what is there, as the worker saw it that looked last."""
+    yield CounterMetricFamily(
+        "rhapsode_partitions_dropped",
+        "Partitions deleted because their retention was over.",
+        value=_sum_worker(journals, "leaves_dropped"),
+    )
+    failing = max((journal.worker["retention_failing_us"] for journal in journals), default=0)
+    yield GaugeMetricFamily(
+        "rhapsode_retention_failing", "1 while something that is to be deleted cannot be.", value=failing > 0
+    )
+    stored = latest_survey(journals)
+    size = GaugeMetricFamily("rhapsode_stored_bytes", "On disk, keys and indexes included.", labels=["class"])
+    oldest = GaugeMetricFamily(
+        "rhapsode_oldest_timestamp_seconds", "Capture time of the oldest message.", labels=["class"]
+    )
+    for message_class in MessageClass:
+        key = message_class.retention_key
+        size.add_metric([key], stored.get(f"stored_{key}_bytes", 0))
+        if oldest_us := stored.get(f"oldest_{key}_us", 0):
+            oldest.add_metric([key], oldest_us / MICRO)
+    yield from (size, oldest)
 
 
 def _sum_intake(journals: list[Journal], figure: str) -> int:

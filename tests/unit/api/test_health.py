@@ -116,3 +116,13 @@ def test_figures_on_another_machine_are_not_judged() -> None:
     health = judge(None, SEARCHING, NOW_US)
 
     assert (health.status, health.receive, health.store) == ("ok", None, None)
+
+
+@pytest.mark.parametrize(("minutes", "warns"), [(14, False), (16, True)])
+def test_retention_that_fails_for_long_is_worth_a_word(minutes: int, warns: bool) -> None:
+    since = {"retention_failing_us": NOW_US - minutes * 60_000_000}
+    health = judge([a_journal(worker=since, retention_error="lock timeout")], SEARCHING, NOW_US)
+
+    words = ["retention: what is to be deleted cannot be, for 16 minutes: lock timeout"]
+    assert health.warnings == (words if warns else [])
+    assert health.status == ("warning" if warns else "ok")

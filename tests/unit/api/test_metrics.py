@@ -44,6 +44,39 @@ def test_series_that_are_summed_start_at_zero(tmp_path: Path) -> None:
         assert found["rhapsode_malformed_total", reason] == 0
 
 
+def test_what_is_stored_is_told_by_the_worker_that_looked_last(tmp_path: Path) -> None:
+    old = {WorkerFigure.SURVEY_US: 5, WorkerFigure.STORED_CALL_BYTES: 1, WorkerFigure.OLDEST_DNS_US: 1}
+    new = {
+        WorkerFigure.SURVEY_US: 6,
+        WorkerFigure.STORED_CALL_BYTES: 70,
+        WorkerFigure.OLDEST_CALL_US: 2_500_000,
+    }
+    keep(tmp_path, "0000", {}, old | {WorkerFigure.LEAVES_DROPPED: 3})
+    keep(tmp_path, "0001", {}, new | {WorkerFigure.LEAVES_DROPPED: 4, WorkerFigure.RETENTION_FAILING_US: 1})
+
+    found = samples(render_metrics(tmp_path))
+
+    assert found["rhapsode_stored_bytes", "call"] == 70
+    assert found["rhapsode_stored_bytes", "registration"] == 0
+    assert found["rhapsode_oldest_timestamp_seconds", "call"] == 2.5
+    assert ("rhapsode_oldest_timestamp_seconds", "dns") not in found
+    assert found["rhapsode_partitions_dropped_total", ""] == 7
+    assert found["rhapsode_retention_failing", ""] == 1
+
+
+def test_filtered_packets_are_told_apart_by_reason(tmp_path: Path) -> None:
+    worker = {WorkerFigure.FILTERED: 5, WorkerFigure.FILTERED_EXPIRED: 3, WorkerFigure.FILTERED_KEEP_ALIVE: 2}
+    keep(tmp_path, "0000", {}, worker)
+
+    found = samples(render_metrics(tmp_path))
+
+    assert found["rhapsode_packets_total", "filtered"] == 5
+    assert (found["rhapsode_filtered_total", "expired"], found["rhapsode_filtered_total", "keep_alive"]) == (
+        3,
+        2,
+    )
+
+
 def test_outcomes_of_a_drained_journal_sum_to_received(tmp_path: Path) -> None:
     intake = {IntakeFigure.LAST_NUMBER: 21, IntakeFigure.DROPPED: 7}
     worker = {WorkerFigure.NUMBER: 22} | {
