@@ -64,10 +64,14 @@ class Wire:
 
     def sip(self, port: int) -> list[SipOnWire]:
         """Every SIP message over UDP that came to this port or went from it."""
-        return list(sip_messages(self.path, [port], f"udp.port == {port}"))
+        return list(sip_messages(self.path, [port]))
+
+    def fields(self, names: Sequence[str], display_filter: str, decode_as: Sequence[str]) -> list[list[str]]:
+        """What tshark reads, a row for each frame that the filter shows."""
+        return _fields(self.path, names, display_filter, decode_as)
 
 
-def sip_messages(capture: Path, ports: Sequence[int], display_filter: str = "") -> Iterator[SipOnWire]:
+def sip_messages(capture: Path, ports: Sequence[int]) -> Iterator[SipOnWire]:
     """The SIP of a capture, `ports` read as SIP whatever they are."""
     names = [
         "ip.src",
@@ -79,8 +83,7 @@ def sip_messages(capture: Path, ports: Sequence[int], display_filter: str = "") 
         "sip.Call-ID",
         "udp.payload",
     ]
-    wanted = "sip" if not display_filter else f"sip && ({display_filter})"
-    for row in _fields(capture, names, wanted, *(f"udp.port=={port},sip" for port in ports)):
+    for row in _fields(capture, names, "sip", [f"udp.port=={port},sip" for port in ports]):
         source, source_port, destination, destination_port, method, status, call_id, payload = row
         yield SipOnWire(
             source,
@@ -93,8 +96,9 @@ def sip_messages(capture: Path, ports: Sequence[int], display_filter: str = "") 
         )
 
 
-def _fields(capture: Path, names: Sequence[str], display_filter: str, *decode_as: str) -> list[list[str]]:
-    """A row for each frame that the filter shows."""
+def _fields(
+    capture: Path, names: Sequence[str], display_filter: str, decode_as: Sequence[str]
+) -> list[list[str]]:
     command = [find_program("tshark"), "-r", str(capture), "-n", "-Y", display_filter]
     command += ["-T", "fields", "-E", "occurrence=f", *(part for name in names for part in ("-e", name))]
     command += [part for rule in decode_as for part in ("-d", rule)]
