@@ -20,10 +20,11 @@ from capture.hep.packet import Packet, Reading
 from capture.route import MessageClass, classify, route_sip
 from capture.row import Flag, Json
 from capture.settings import SipSettings
-from capture.sip.parse import parse_with_headers
+from capture.sip.parse import parse_head
 from capture.text import to_text
 
 _MOST_NAMES = 65_536
+_NO_HEADERS: dict[str, str] = {}
 _NO_KEYS = ("",) * 10
 """From from_user to user_agent: what only SIP has."""
 _FLAGS = (
@@ -67,38 +68,21 @@ class Interpreter:
     def interpret(self, packet: Packet, sender_time_us: int | None) -> Meaning:
         """`sender_time_us`: the sender's own time where the message is stored under another."""
         protocol_type, message_class = classify(packet.protocol_type, packet.payload)
-        source, destination = self._text_of(packet.source), self._text_of(packet.destination)
-        node_name = to_text(packet.node_name) or None if packet.node_name else None
-        node = node_of(node_name, packet.capture_id)
-        headers: dict[str, str] = {}
         if message_class is None:
-            message, headers = parse_with_headers(packet.payload, self._wanted)
-            aleg = first_value(headers, self._correlation) if self._correlation else None
-            correlation_id = correlation_id_of(packet.correlation_id, aleg, header_wins=self._header_wins)
-            sid, said = session_id_of(message, correlation_id, source, destination)
-            message_class, method, parse_error = (
-                route_sip(message.cseq_method),
-                message.method,
-                message.parse_error,
-            )
-            keys = (
-                message.from_user,
-                message.from_domain,
-                message.to_user,
-                message.to_domain,
-                message.ruri_user,
-                message.ruri_domain,
-                message.pai_user,
-                message.auth_user,
-                message.contact_user,
-                message.user_agent,
-            )
+            head = parse_head(packet.payload, self._wanted)
+            message_class, method, parse_error = route_sip(head.cseq_method), head.method, head.parse_error
+            headers, found_by, sid, media = head.headers, head.found_by, head.call_id, None
+            aleg = first_value(headers, self._correlation) if headers else None
         else:
             media, parse_error = read_media(message_class, protocol_type, packet.payload)
-            correlation_id = correlation_id_of(packet.correlation_id)
-            sid, said = session_id_of(media, correlation_id, source, destination)
-            method, keys = None, _NO_KEYS
+            headers, found_by, sid, method, aleg = _NO_HEADERS, _NO_KEYS, "", None, None
+        correlation_id = correlation_id_of(packet.correlation_id, aleg, header_wins=self._header_wins)
+        said = True
+        if not sid:
+            ends = self._text_of(packet.source), self._text_of(packet.destination)
+            sid, said = session_id_of(media, correlation_id, *ends)
         session_id, correlation_id = stored_ids(sid, said, correlation_id)
+        node_name = to_text(packet.node_name) or None if packet.node_name else None
         return Meaning(
             message_class,
             protocol_type,
@@ -110,7 +94,7 @@ class Interpreter:
             parse_error,
             sum(flag for reading, flag in _FLAGS if reading in packet.reading) if packet.reading else 0,
             _extra(packet, sender_time_us),
-            (sid, correlation_id or "", *keys, node),
+            (sid, correlation_id or "", *found_by, node_of(node_name, packet.capture_id)),
             {f"custom:{name}": headers[name] for name in self._custom if name in headers}
             if headers
             else None,

@@ -38,14 +38,20 @@ each header of `sip.custom_headers`, whose values stand in the key row's `extra`
 KEY_VALUE_CHARS = 200
 """Longer values are cut in a key row, and the row is marked."""
 
-_MAX_REMEMBERED = 4096
-"""Bytes of digests kept for one call in one bucket (16 a value): a call that shows more is forgotten and
-written again, so that one Call-ID used for everything cannot make each look-up longer than the last."""
+_MOST_VALUES = 64
+"""Remembered of one column for one call in one bucket: a call that shows more is forgotten and written again,
+so that one Call-ID used for everything cannot make each look-up longer than the last."""
 
-_ADDRESS, _EXTRA = 1 << 16, 1 << 17
-"""Seeds of these digests; those of the text columns are their indexes. One value in two columns is two."""
+_COLUMNS = 13
+"""Of text; behind them in a memory stand the addresses, an unordered pair, and the named values."""
+_SHARED = frozenset([3, 5, 7, 11, 12])
+"""Columns whose values many calls have in common: domains, user agent, node. Held once for all."""
+_MOST_SHARED = 20_000
 
-_digest = xxhash.xxh3_128_digest
+_Known = str | tuple[str, ...]
+_Shown = tuple[tuple[_Known, ...], tuple[bytes | None, ...], frozenset[str]]
+"""Of a call: the one or the several values of each column, the addresses, `NAME NUL VALUE`."""
+_NOTHING: _Shown = (("",) * _COLUMNS, (None,), frozenset())
 
 
 def keyed_rules(custom_headers: Sequence[str]) -> dict[str, int]:
@@ -70,14 +76,15 @@ class KeyMemory:
     commit.
 
     Two generations of a dictionary make a bounded memory of what was used last, at a third of the cost of an
-    ordered one. Values are remembered as 128-bit digests: at 64 bits a collision, which would hide a message,
-    is within reach.
+    ordered one. Values are remembered as they are, long ones by a 128-bit digest: at 64 bits a collision,
+    which would hide a message, is within reach.
     """
 
     def __init__(self, calls: int) -> None:
         self._half = max(1, calls // 2)
-        self._young: dict[tuple[int, int], bytes] = {}
-        self._old: dict[tuple[int, int], bytes] = {}
+        self._young: dict[tuple[int, int], _Shown] = {}
+        self._old: dict[tuple[int, int], _Shown] = {}
+        self._shared: dict[str, str] = {}
 
     def forget(self) -> None:
         """Nothing is known to be written: every value is written again, which does no harm."""
@@ -96,61 +103,89 @@ class KeyMemory:
         """What must be written for a message with these values ("" is nothing to find), or None if all was
         shown."""
         place = (leaf, call)
-        seen = self._young.get(place)
-        if seen is None:
-            seen = self._old.pop(place, b"")
-        # The text form has no NUL and the seed tells where the addresses part: no two messages look alike.
-        parts = ["\0".join(values).encode(), source or b"", destination or b""]
-        if extra:
-            parts += [f"{name}\0{value}\0".encode() for name, value in extra.items()]
-        whole = _digest(b"\0".join(parts), len(parts[1]) << 8 | len(parts[2]))
-        if whole in seen:
-            self._remember(place, seen)
-            return None
-        row, shown = _pick_new(seen, values, source, destination, extra)
-        seen = seen + whole + shown if len(seen) < _MAX_REMEMBERED else whole + shown
-        self._remember(place, seen)
-        return row
+        shown = self._young.get(place)
+        if shown is None:
+            shown = self._old.pop(place, _NOTHING)
+            self._remember(place, shown)
+        texts, ends, _ = shown
+        # Most messages show what earlier ones of their call have shown, so this line is what counts.
+        new = [
+            index
+            for index, value, known in zip(_INDEXES, values, texts, strict=True)
+            if value and value != known and (known.__class__ is str or value not in known)
+        ]
+        if new or source not in ends or destination not in ends or extra:
+            return self._add(place, shown, new, values, source, destination, extra)
+        return None
 
-    def _remember(self, place: tuple[int, int], seen: bytes) -> None:
-        self._young[place] = seen
+    def _add(
+        self,
+        place: tuple[int, int],
+        shown: _Shown,
+        new: list[int],
+        values: Sequence[str],
+        source: bytes | None,
+        destination: bytes | None,
+        extra: Mapping[str, str] | None,
+    ) -> KeyRow | None:
+        texts, ends, named = shown
+        picked: list[str | None] = [None] * _COLUMNS
+        cut = False
+        if new:
+            all_known = list(texts)
+            for index in new:
+                value = values[index]
+                remembered = _short(value)
+                all_known[index] = known = self._join(all_known[index], remembered, index)
+                if known is not texts[index]:
+                    picked[index] = value[:KEY_VALUE_CHARS]
+                    cut = cut or remembered is not value
+            texts = tuple(all_known)
+        if source in ends:
+            source = None
+        else:
+            ends = (*ends, source)
+        if destination in ends:
+            destination = None
+        else:
+            ends = (*ends, destination)
+        others: dict[str, list[str]] = {}
+        for name, value in (extra or {}).items():
+            item = f"{name}\0{_short(value)}"
+            if value and item not in named:
+                named |= {item}
+                others[name] = [value[:KEY_VALUE_CHARS]]
+                cut = cut or len(value) > KEY_VALUE_CHARS
+        if len(ends) > _MOST_VALUES or len(named) > _MOST_VALUES:
+            ends, named = (None,), frozenset()
+        self._young[place] = texts, ends, named
+        if not (others or source or destination or any(picked)):
+            return None
+        return KeyRow(picked, source, destination, cut, others or None)
+
+    def _join(self, known: _Known, value: str, index: int) -> _Known:
+        """What is known of a column once it has shown `value`; `known` itself if it had."""
+        if known == value or (isinstance(known, tuple) and value in known):
+            return known
+        if index in _SHARED:
+            if len(self._shared) >= _MOST_SHARED:
+                self._shared.clear()
+            value = self._shared.setdefault(value, value)
+        if isinstance(known, tuple):
+            return value if len(known) >= _MOST_VALUES else (*known, value)
+        return (known, value) if known else value
+
+    def _remember(self, place: tuple[int, int], shown: _Shown) -> None:
+        self._young[place] = shown
         if len(self._young) > self._half:
             self._old, self._young = self._young, {}
 
 
-def _pick_new(
-    seen: bytes,
-    values: Sequence[str],
-    source: bytes | None,
-    destination: bytes | None,
-    extra: Mapping[str, str] | None,
-) -> tuple[KeyRow | None, bytes]:
-    """The row of what is not among `seen`, and the digests of its values."""
-    shown = []
-    picked: list[str | None] = [None] * len(values)
-    cut = False
-    for index, value in enumerate(values):
-        if value:
-            digest = _digest(value.encode(), index)
-            if digest not in seen:
-                shown.append(digest)
-                picked[index] = value[:KEY_VALUE_CHARS]
-                cut = cut or len(value) > KEY_VALUE_CHARS
-    addresses: list[bytes | None] = [None, None]
-    for index, address in enumerate((source, destination)):
-        if address is not None:
-            digest = _digest(address, _ADDRESS)
-            if digest not in seen and digest not in shown:
-                shown.append(digest)
-                addresses[index] = address
-    others: dict[str, list[str]] = {}
-    for name, value in (extra or {}).items():
-        if value:
-            digest = _digest(f"{name}\0{value}".encode(), _EXTRA)
-            if digest not in seen:
-                shown.append(digest)
-                others[name] = [value[:KEY_VALUE_CHARS]]
-                cut = cut or len(value) > KEY_VALUE_CHARS
-    if not shown:
-        return None, b""
-    return KeyRow(picked, addresses[0], addresses[1], cut, others or None), b"".join(shown)
+_INDEXES = range(_COLUMNS)
+
+
+def _short(value: str) -> str:
+    """A value as it is remembered. No text has a NUL, so a digest is like no value."""
+    if len(value) <= KEY_VALUE_CHARS:
+        return value
+    return "\0" + xxhash.xxh3_128_hexdigest(value.encode())

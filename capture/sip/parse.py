@@ -7,7 +7,7 @@ that is not as RFC 3261 has it. Knows nothing of HEP, tables or clocks.
 import re
 from collections.abc import Callable, Sequence
 
-from capture.sip.address import Address, parse_address, remembered_address
+from capture.sip.address import NO_ADDRESS, Address, parse_address, remembered_address
 from capture.sip.grammar import (
     BLANKS,
     QUOTED_PAIR,
@@ -17,9 +17,9 @@ from capture.sip.grammar import (
     header_name,
 )
 from capture.sip.headers import HeaderTable, collect, header_table
-from capture.sip.lines import Head, is_wrapped, split_head, unfold
-from capture.sip.message import SipMessage
-from capture.sip.start import parse_cseq, parse_start, remembered_cseq, remembered_start
+from capture.sip.lines import is_wrapped, split_head, unfold
+from capture.sip.message import SipHead, SipMessage
+from capture.sip.start import StartLine, parse_cseq, parse_start, remembered_cseq, remembered_start
 
 REMEMBERED_BYTES = 4096
 """Start line, CSeq and addresses of a message whose header is longer are read anew, not kept in memory."""
@@ -36,14 +36,42 @@ _AUTH_PARAM = re.compile(
 
 def parse_message(payload: bytes) -> SipMessage:
     """The first SIP message of a payload, also inside OpenSIPS's JSON."""
-    return _parse(split_head(payload), _TABLE)[0]
+    return _message(_read(payload, _TABLE))
 
 
 def parse_with_headers(payload: bytes, names: Sequence[str]) -> tuple[SipMessage, dict[str, str]]:
     """The message, and the topmost value of each of `names`, as they are spelt here, that has one."""
     table = header_table(tuple(names)) if names else _TABLE
-    message, values = _parse(split_head(payload), table)
-    return message, {name: values[place] for name, place in table.custom if values[place]}
+    reading = _read(payload, table)
+    return _message(reading), _custom_values(reading, table)
+
+
+def parse_head(payload: bytes, names: tuple[str, ...] = ()) -> SipHead:
+    """What a message is stored and found by, each field as `parse_with_headers` has it, at two thirds of the
+    cost."""
+    table = header_table(names) if names else _TABLE
+    reading = _read(payload, table)
+    start, values, cseq_method, sender, recipient, contact, asserted, error = reading
+    call_id, _, _, _, _, _, _, _, authorization, proxy_authorization, user_agent, *_ = values
+    return SipHead(
+        start[1],
+        call_id,
+        cseq_method,
+        (
+            sender[0],
+            sender[1],
+            recipient[0],
+            recipient[1],
+            start[4],
+            start[5],
+            asserted[0],
+            _read_auth_user(authorization, proxy_authorization),
+            contact[0],
+            user_agent,
+        ),
+        _custom_values(reading, table) if names else {},
+        error,
+    )
 
 
 def looks_like_sip(payload: bytes) -> bool:
@@ -71,38 +99,49 @@ def body(payload: bytes) -> bytes:
     return rest.rstrip(b"\0")
 
 
-def _parse(head: Head, table: HeaderTable) -> tuple[SipMessage, list[str]]:
-    """The message, and the values of the table's places."""
-    lines, payload, body_at = head
+_Reading = tuple[StartLine, list[str], str, Address, Address, Address, Address, str | None]
+"""Start line, the values of the table's places, CSeq's method, the addresses of From, To, Contact and
+P-Asserted-Identity, what is wrong. A bare tuple, because a named one costs 0.3 µs on each message."""
+
+
+def _read(payload: bytes, table: HeaderTable) -> _Reading:
+    lines, payload, body_at = split_head(payload)
     remember = body_at <= REMEMBERED_BYTES
     address: Callable[[str], Address] = remembered_address if remember else parse_address
-    is_request, method, reason_phrase, ruri, ruri_user, ruri_domain, error = (
-        remembered_start(lines[0]) if remember else parse_start(lines[0])
-    )
+    start = remembered_start(lines[0]) if remember else parse_start(lines[0])
+    is_request, method, _, _, _, _, error = start
     # Without a start line the capture may begin in the middle of a message, with a header.
     values, lines_error = collect(lines if method else ["", *lines], table)
-    (call_id, cseq, sender, recipient, content_length, via, contact, asserted,
-     authorization, proxy_authorization, user_agent, server,
-     content_type, reason, diversion, expires, *_) = values  # fmt: skip
+    call_id, cseq, sender_value, recipient_value, content_length, via, contact_value, asserted_value, *_ = (
+        values
+    )
     request_method = method if is_request else ""
     cseq_method, cseq_error = (
         remembered_cseq(cseq, request_method) if remember else parse_cseq(cseq, request_method)
     )
-    from_user, from_domain, _, from_tag, from_error = address(sender)
-    to_user, to_domain, _, to_tag, to_error = address(recipient)
-    contact_user, contact_domain, contact_port, _, contact_error = address(contact)
-    pai_user, pai_domain, _, _, pai_error = address(asserted)
-    if "," in via:
-        via = _first_of_list(via)
+    sender, recipient = address(sender_value), address(recipient_value)
+    contact = address(contact_value) if contact_value else NO_ADDRESS
+    asserted = address(asserted_value) if asserted_value else NO_ADDRESS
     if error is None:
         error = lines_error or cseq_error
-        if not (call_id and cseq and sender and recipient and via):
+        if not (call_id and cseq and sender_value and recipient_value and via):
             error = error or _missing(values)
-        error = error or from_error or to_error or contact_error or pai_error
+        error = error or sender[4] or recipient[4] or contact[4] or asserted[4]
         if error is None and content_length:
             error = _length_error(content_length, len(payload) - body_at)
+    return start, values, cseq_method, sender, recipient, contact, asserted, error
+
+
+def _message(reading: _Reading) -> SipMessage:
+    start, values, cseq_method, sender, recipient, contact, asserted, error = reading
+    is_request, method, reason_phrase, ruri, ruri_user, ruri_domain, _ = start
+    (call_id, cseq, _, _, _, via, _, _,
+     authorization, proxy_authorization, user_agent, server,
+     content_type, reason, diversion, expires, *_) = values  # fmt: skip
+    if "," in via:
+        via = _first_of_list(via)
     # By position, in the order of the fields: by name it takes 0.7 µs more.
-    message = SipMessage(
+    return SipMessage(
         is_request,
         method,
         reason_phrase,
@@ -112,19 +151,18 @@ def _parse(head: Head, table: HeaderTable) -> tuple[SipMessage, list[str]]:
         call_id,
         cseq,
         cseq_method,
-        from_user,
-        from_domain,
-        from_tag,
-        to_user,
-        to_domain,
-        to_tag,
-        contact_user,
-        contact_domain,
-        contact_port,
-        pai_user,
-        pai_domain,
-        (authorization and _read_username(authorization))
-        or (proxy_authorization and _read_username(proxy_authorization)),
+        sender.user,
+        sender.domain,
+        sender.tag,
+        recipient.user,
+        recipient.domain,
+        recipient.tag,
+        contact.user,
+        contact.domain,
+        contact.port,
+        asserted.user,
+        asserted.domain,
+        _read_auth_user(authorization, proxy_authorization),
         user_agent,
         server,
         via,
@@ -135,7 +173,11 @@ def _parse(head: Head, table: HeaderTable) -> tuple[SipMessage, list[str]]:
         expires,
         error,
     )
-    return message, values
+
+
+def _custom_values(reading: _Reading, table: HeaderTable) -> dict[str, str]:
+    values = reading[1]
+    return {name: values[place] for name, place in table.custom if values[place]}
 
 
 def _missing(values: list[str]) -> str | None:
@@ -151,9 +193,17 @@ def _missing(values: list[str]) -> str | None:
 
 def _length_error(length: str, body_bytes: int) -> str | None:
     """RFC 3261 18.3: less than Content-Length is an error, more is not."""
+    if length == str(body_bytes):
+        return None
     if not (length.isascii() and length.isdigit()):
         return "Content-Length is not a number"
     return "body shorter than Content-Length" if len(length) > 10 or int(length) > body_bytes else None
+
+
+def _read_auth_user(authorization: str, proxy_authorization: str) -> str:
+    if not (authorization or proxy_authorization):
+        return ""
+    return _read_username(authorization) or _read_username(proxy_authorization)
 
 
 def _read_branch(via: str) -> str:

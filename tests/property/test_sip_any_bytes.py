@@ -8,9 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capture.sip.address import parse_address, parse_uri
+from capture.sip.address import parse_address, parse_uri, read_address
 from capture.sip.message import SipMessage
-from capture.sip.parse import body, header_values, looks_like_sip, parse_message, parse_with_headers
+from capture.sip.parse import (
+    body,
+    header_values,
+    looks_like_sip,
+    parse_head,
+    parse_message,
+    parse_with_headers,
+)
 from capture.sip.start import parse_cseq, parse_start
 
 PIECES = [
@@ -64,6 +71,48 @@ def test_any_bytes_give_a_message_that_can_be_stored(payload: bytes) -> None:
     assert message == parse_message(payload)
     assert all(values.values())
     assert isinstance(looks_like_sip(payload), bool)
+
+
+FOUND_BY = (
+    *("from_user", "from_domain", "to_user", "to_domain", "ruri_user", "ruri_domain", "pai_user"),
+    *("auth_user", "contact_user", "user_agent"),
+)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=300) | sip_like)
+def test_what_ingest_asks_is_what_the_message_says(payload: bytes) -> None:
+    message, values = parse_with_headers(payload, ["X-CID", "Via"])
+
+    head = parse_head(payload, ("X-CID", "Via"))
+
+    assert head.found_by == tuple(getattr(message, name) for name in FOUND_BY)
+    assert (head.method, head.call_id, head.cseq_method) == (
+        message.method,
+        message.call_id,
+        message.cseq_method,
+    )
+    assert (head.headers, head.parse_error) == (values, message.parse_error)
+
+
+address_like = st.lists(
+    st.sampled_from(
+        [
+            *('"Alice" ', "Alice ", '"', "<", ">", "sip:", "sips:", "tel:", "alice", "@", "example.com"),
+            *(":", "5060", ";lr", ";tag=", ";tag", "1", ",", " ", "[::1]", "?x=1", "\\", "\t", "é", "=", ";"),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=500)
+@given(address_like)
+@example('"Alice" <sip:alice@example.com:5060;transport=udp>;tag=1')
+@example("<sip:alice@example.com>;tag=a b")
+@example("<sip:alice@example.com>;tag=1\u00a0")
+def test_address_read_at_one_stroke_is_the_one_read_step_by_step(text: str) -> None:
+    assert parse_address(text) == read_address(text)
 
 
 @settings(max_examples=200)

@@ -106,6 +106,30 @@ def test_two_long_values_with_one_beginning_are_two() -> None:
     assert memory.new_values(1, 7, values(from_user="1" * 301), None, None) is not None
 
 
+def test_long_value_is_known_again_though_it_is_not_kept() -> None:
+    memory = KeyMemory(10)
+    memory.new_values(1, 7, values(from_user="1" * 300), None, None)
+
+    assert memory.new_values(1, 7, values(from_user="1" * 300), None, None) is None
+    assert memory.new_values(1, 7, values(from_user="1" * 200), None, None) is not None
+
+
+def test_values_that_come_back_in_turn_are_all_known() -> None:
+    memory = KeyMemory(10)
+    users = ("1", "2", "3")
+    for user in users:
+        assert memory.new_values(1, 7, values(from_user=user, node="n"), ALICE, BOB) is not None
+
+    assert [memory.new_values(1, 7, values(from_user=user), BOB, ALICE) for user in users] == [None] * 3
+
+
+def test_value_within_a_known_one_is_new() -> None:
+    memory = KeyMemory(10)
+    memory.new_values(1, 7, values(from_user="123"), None, None)
+
+    assert memory.new_values(1, 7, values(from_user="2"), None, None) is not None
+
+
 def test_custom_header_is_keyed_by_name_and_value() -> None:
     memory = KeyMemory(10)
 
