@@ -59,4 +59,9 @@ def get_context(request: Request) -> ApiContext:
     return context
 
 
-Context = Annotated[ApiContext, Depends(get_context)]
+async def _context(request: Request) -> ApiContext:
+    """The same as a coroutine: FastAPI calls a plain function in a thread of its own."""
+    return get_context(request)
+
+
+Context = Annotated[ApiContext, Depends(_context)]

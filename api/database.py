@@ -3,12 +3,16 @@
 The URL goes to asyncpg as it is, so that what libpq knows (`?host=/socket/directory`, `?sslmode=…`) works.
 """
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -51,11 +55,20 @@ def connect(database_url: str, settings: SearchSettings | None = None) -> AsyncE
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=min(POOL_WAIT_S, settings.statement_timeout_s),
-        # A restarted server is noticed before a request has to suffer for it.
-        pool_pre_ping=True,
     )
     event.listen(engine.sync_engine, "handle_error", _translate)
+    event.listen(engine.sync_engine, "checkout", _check)
     return engine
+
+
+def _check(driver: Any, record: object, proxy: object) -> None:
+    """The pool's hook: a server that was restarted is noticed before a request has to suffer for it.
+
+    The loop gets a turn to see the connection's end; asking the server costs three round trips more.
+    """
+    driver.run_async(lambda _: asyncio.sleep(0))
+    if driver.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def _open(
@@ -82,17 +95,81 @@ async def _open(
     return connection
 
 
+class Reading:
+    """A read-only transaction, asked through the driver itself: what a short search spends most on is the way
+    to its statements."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.idle = True
+        """Nothing was broken off: the connection can be used for something else."""
+
+    async def fetch(self, statement: str, *values: object) -> Sequence[Sequence[Any]]:
+        """The rows of a statement with the values of `$1`, `$2`, …; DatabaseError when it fails."""
+        with self._translated():
+            rows: Sequence[Sequence[Any]] = await self._driver.fetch(statement, *values)
+        return rows
+
+    async def execute(self, statements: str) -> None:
+        """Run statements without values, all in one round trip."""
+        with self._translated():
+            await self._driver.execute(statements)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        self.idle = False
+        try:
+            yield
+            self.idle = True
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _database_error(error, lost=self._driver.is_closed()) from error
+        except asyncpg.InternalClientError as error:
+            # The driver is at the server's last words, and has not seen the connection's end yet.
+            raise _database_error(error, lost=True) from error
+
+
+@asynccontextmanager
+async def read_only(
+    engine: AsyncEngine, statement_timeout_s: float, held: Sequence[str] = ()
+) -> AsyncIterator[Reading]:
+    """A REPEATABLE READ transaction on a connection of the pool; DatabaseError when there is none to be had.
+
+    Tables `held` are locked before its snapshot is taken, as a lock takes none and any query does: what the
+    catalog shows of them then stays to the end.
+    """
+    locks = f"lock table {', '.join(f'only {table}' for table in held)} in access share mode;" if held else ""
+    async with engine.connect() as connection:
+        reading = Reading((await connection.get_raw_connection()).driver_connection)
+        try:
+            await reading.execute(
+                "begin isolation level repeatable read, read only;"
+                f"set local statement_timeout = {max(1, int(statement_timeout_s * 1000))};{locks}"
+            )
+            yield reading
+            await reading.execute("commit")
+        except BaseException:
+            if reading.idle:
+                with suppress(DatabaseError):
+                    await reading.execute("rollback")
+            if not reading.idle:
+                await connection.invalidate()
+            raise
+
+
 def _translate(context: ExceptionContext) -> None:
     """SQLAlchemy's hook: what it raises here takes the place of the driver's error."""
     error = context.original_exception
-    # A ping that fails only makes the pool connect anew.
-    if context.is_pre_ping or isinstance(error, DatabaseError) or not isinstance(error, Exception):
+    if isinstance(error, DatabaseError | DisconnectionError) or not isinstance(error, Exception):
         return
+    raise _database_error(error, lost=context.is_disconnect) from error
+
+
+def _database_error(error: Exception, *, lost: bool) -> DatabaseError:
     if isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) == QUERY_CANCELED:
-        raise _logged(DatabaseTimeout("the database took too long"), error) from error
-    if context.is_disconnect:
-        raise _logged(DatabaseError("the connection to the database is lost"), error) from error
-    raise _logged(DatabaseError("the database refused a statement"), error) from error
+        return _logged(DatabaseTimeout("the database took too long"), error)
+    if lost:
+        return _logged(DatabaseError("the connection to the database is lost"), error)
+    return _logged(DatabaseError("the database refused a statement"), error)
 
 
 def _logged(translated: DatabaseError, cause: BaseException) -> DatabaseError:

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, func
 
 from capture.errors import PayloadCorrupt
 from capture.fields import StoredMessage
@@ -40,13 +39,12 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     raw: bytes
 
 
-def candidate_columns(messages: Table) -> list[ColumnElement[Any]]:
-    """What to select; addresses in binary, as their text form in SQL is not everywhere that of Python."""
-    sent = {"source", "destination"}
-    names = Candidate.__struct_fields__
-    return [
-        func.inet_send(messages.c[name]).label(name) if name in sent else messages.c[name] for name in names
-    ]
+_SENT = frozenset(["source", "destination"])
+CANDIDATE_COLUMNS = ", ".join(
+    f"inet_send(m.{name})" if name in _SENT else f"m.{name}" for name in Candidate.__struct_fields__
+)
+"""What to select of a messages table `m`; addresses in binary, as their text form in SQL is not everywhere
+that of Python."""
 
 
 def stored_message(

@@ -10,39 +10,31 @@ whatever is not sure is TRUE. Atoms:
 - TRUE: for what a missing or empty value can fulfil, for numbers compared with text, and for fields that some
   version of what is keyed did not key, by today's rule, in one of the buckets.
 
-Values are bound, never spliced. Knows nothing of connections or HTTP.
+Values are bound, never spliced (`sql`). `m` is a row of messages, `k` one of keys. Knows nothing of
+connections or HTTP.
 """
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    String,
-    Table,
-    and_,
-    any_,
-    cast,
-    column,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
-from sqlalchemy.sql.elements import True_
-
-from api.search.binds import bind_number, bind_numbers, bind_texts, like
 from api.search.query import And, Condition, Expression, Not, Operator, Or, Query
+from api.search.sql import (
+    TRUE,
+    Sql,
+    all_of,
+    any_of,
+    json,
+    like,
+    number,
+    numbers,
+    sql,
+    text,
+    texts,
+)
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
-from capture.store.tables import KEYS, MESSAGES
+from capture.store.columns import keys_table
 
 MAX_KEY_ATOMS = 40
 """Further ones are TRUE: each is planned anew for each statement."""
@@ -64,11 +56,11 @@ class Buckets(NamedTuple):
 class Narrowing(NamedTuple):
     """What a question narrows to in some buckets. All conditions are necessary, none need be sufficient."""
 
-    rows: ColumnElement[bool]
+    rows: Sql
     """For a walk by time: column and key atoms."""
-    columns: ColumnElement[bool]
+    columns: Sql
     """Column atoms alone: enough beside `call = any(…)`."""
-    calls: tuple[Select[tuple[int]], ...]
+    calls: tuple[Sql, ...]
     """Each gives calls, more than once perhaps, among which those of all matches are: the key atoms of the
     outermost AND, and an OR of key atoms as one."""
     given: tuple[int, ...] | None = None
@@ -78,13 +70,13 @@ class Narrowing(NamedTuple):
 class _Atom(NamedTuple):
     """What is known of a part of the question."""
 
-    exact: ColumnElement[bool] | None = None
+    exact: Sql | None = None
     """True for exactly the rows that no filter has changed and that fulfil the part; NULL counts as false."""
-    keys: ColumnElement[bool] | None = None
+    keys: Sql | None = None
     """A necessary condition by key atoms, to be used beside or instead of `exact`."""
-    columns: ColumnElement[bool] | None = None
+    columns: Sql | None = None
     """A necessary condition on columns that is not exact."""
-    calls: tuple[Select[tuple[int]], ...] = ()
+    calls: tuple[Sql, ...] = ()
     given: tuple[int, ...] | None = None
     """The calls of all matches, where the question tells them."""
 
@@ -96,13 +88,12 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
     """The conditions for these buckets; the window of time is part of them."""
     translation = _Translation(query.message_class, buckets)
     atom = translation.atom(query.where)
-    messages = MESSAGES[query.message_class]
     lower, upper = max(query.from_us, buckets.lower_us), min(query.to_us, buckets.upper_us - 1)
-    in_time = messages.c.time_us.between(bind_number(lower), bind_number(upper))
+    in_time = sql("m.time_us between ", number(lower), " and ", number(upper))
     columns = translation.columns(atom)
     return Narrowing(
-        rows=and_(in_time, columns, true() if atom.keys is None else atom.keys),
-        columns=and_(in_time, columns),
+        rows=all_of([in_time, columns, TRUE if atom.keys is None else atom.keys]),
+        columns=all_of([in_time, columns]),
         calls=atom.calls,
         given=atom.given,
     )
@@ -141,8 +132,6 @@ class _Translation:
 
     def __init__(self, message_class: MessageClass, buckets: Buckets) -> None:
         self._message_class = message_class
-        self._messages: Table = MESSAGES[message_class]
-        self._key_table: Table = KEYS[message_class]
         self._buckets = buckets
         self._key_atoms = 0
 
@@ -152,46 +141,44 @@ class _Translation:
                 return self._condition(expression)
             case Not(part=part):
                 exact = self.atom(part).exact
-                return _TRUE if exact is None else _Atom(exact=not_(func.coalesce(exact, false())))
+                return _TRUE if exact is None else _Atom(exact=sql("not coalesce(", exact, ", false)"))
             case And(parts=parts):
                 return self._all([self.atom(part) for part in parts])
             case Or(parts=parts):
                 return self._any([self.atom(part) for part in parts])
 
-    def columns(self, atom: _Atom) -> ColumnElement[bool]:
+    def columns(self, atom: _Atom) -> Sql:
         """What the columns of every match fulfil."""
-        if isinstance(atom.exact, True_):
-            return atom.exact
         if atom.exact is not None:
-            return or_(atom.exact, self._messages.c.extra.has_key("fields"))
-        return true() if atom.columns is None else atom.columns
+            return any_of([atom.exact, _CHANGED])
+        return TRUE if atom.columns is None else atom.columns
 
     def _all(self, atoms: Sequence[_Atom]) -> _Atom:
-        exact = _joined(and_, [atom.exact for atom in atoms], true())
+        exact = _joined(all_of, [atom.exact for atom in atoms])
         return _Atom(
             exact=exact,
-            columns=None if exact is not None else _some(and_, [self._necessary(atom) for atom in atoms]),
-            keys=_some(and_, [atom.keys for atom in atoms]),
+            columns=None if exact is not None else _some([self._necessary(atom) for atom in atoms]),
+            keys=_some([atom.keys for atom in atoms]),
             calls=tuple(calls for atom in atoms for calls in atom.calls),
             given=next((atom.given for atom in atoms if atom.given is not None), None),
         )
 
     def _any(self, atoms: Sequence[_Atom]) -> _Atom:
-        exact = _joined(or_, [atom.exact for atom in atoms], false())
-        calls: tuple[Select[tuple[int]], ...] = ()
+        exact = _joined(any_of, [atom.exact for atom in atoms])
+        calls: tuple[Sql, ...] = ()
         if atoms and all(atom.calls for atom in atoms):
             calls = (_union([atom.calls[0] for atom in atoms]),)
         if exact is not None:
             return _Atom(exact=exact, calls=calls)
         # A column on one side and a key on the other: the whole is needed, as neither half alone is.
-        sides = [_some(and_, [self._necessary(atom), atom.keys]) for atom in atoms]
+        sides = [_some([self._necessary(atom), atom.keys]) for atom in atoms]
         return _Atom(
-            columns=_joined(or_, [self._necessary(atom) for atom in atoms], false()),
-            keys=_joined(or_, sides, false()) if any(atom.keys is not None for atom in atoms) else None,
+            columns=_joined(any_of, [self._necessary(atom) for atom in atoms]),
+            keys=_joined(any_of, sides) if any(atom.keys is not None for atom in atoms) else None,
             calls=calls,
         )
 
-    def _necessary(self, atom: _Atom) -> ColumnElement[bool] | None:
+    def _necessary(self, atom: _Atom) -> Sql | None:
         return None if atom.exact is None and atom.columns is None else self.columns(atom)
 
     # Conditions
@@ -237,65 +224,53 @@ class _Translation:
         values = condition.values
         if condition.operator is Operator.LIKE or not all(isinstance(value, int) for value in values):
             return _TRUE
-        read = _TIMES.get(condition.field)
-        value = read(self._messages) if read else self._messages.c[condition.field]
-        numbers = [number for number in values if isinstance(number, int)]
+        value = _TIMES.get(condition.field) or f"m.{condition.field}"
+        given = [value for value in values if isinstance(value, int)]
         if condition.operator is Operator.EQUAL:
-            return _Atom(exact=value == any_(bind_numbers(numbers)))
-        compare = _COMPARE[condition.operator]
-        return _Atom(exact=or_(false(), *(compare(value, bind_number(number)) for number in numbers)))
+            return _Atom(exact=sql(f"{value} = any (", numbers(given), ")"))
+        compare = f"{value} {condition.operator.value} "
+        return _Atom(exact=any_of(sql(compare, number(bound)) for bound in given))
 
     def _method(self, condition: Condition) -> _Atom:
-        texts = _texts(condition.values)
-        method = self._messages.c.method
-        if len(texts) < len(condition.values):
+        given = _texts(condition.values)
+        if len(given) < len(condition.values) or condition.operator not in (Operator.EQUAL, Operator.LIKE):
             return _TRUE
-        if condition.operator is Operator.LIKE:
-            return _Atom(exact=like(method, texts))
-        return (
-            _Atom(exact=method == any_(bind_texts(texts))) if condition.operator is Operator.EQUAL else _TRUE
-        )
+        return _Atom(exact=_test("m.method", condition.operator, given))
 
     def _node(self, condition: Condition) -> _Atom:
         """The node name or, where there is none, the capture id."""
-        texts = _texts(condition.values)
-        candidates = (self._messages.c.node_name, cast(self._messages.c.capture_id, String))
+        given = _texts(condition.values)
         atom = self._by_keys(condition, ("node",), ("node",))
         # Few nodes see all the traffic, so in a walk the columns say more, and sooner, than the keys.
-        columns = or_(
-            self._messages.c.extra.has_key("fields"),
-            *(_test(candidate, condition.operator, texts) for candidate in candidates),
+        candidates = ("m.node_name", "m.capture_id::text")
+        columns = any_of(
+            [_CHANGED, *(_test(candidate, condition.operator, given) for candidate in candidates)]
         )
         return _Atom(columns=columns, calls=atom.calls)
 
     def _address(self, condition: Condition) -> _Atom:
-        messages = self._messages.c[condition.field]
-        texts = _texts(condition.values)
+        column = f"m.{condition.field}"
+        given = _texts(condition.values)
         if condition.operator is Operator.LIKE:
             # The text forms of IPv4 agree everywhere, those of IPv6 do not.
-            likely = or_(
-                func.family(messages) == 6,
-                like(func.host(messages), texts),
-                self._messages.c.extra.has_key("fields"),
+            return _Atom(
+                columns=any_of([sql(f"family({column}) = 6"), like(f"host({column})", given), _CHANGED])
             )
-            return _Atom(columns=likely)
-        if condition.operator is not Operator.EQUAL or len(texts) < len(condition.values):
+        if condition.operator is not Operator.EQUAL or len(given) < len(condition.values):
             return _TRUE
-        addresses = [text for text in texts if _is_address(text)]
-        listed = any_(cast(bind_texts(addresses), ARRAY(INET)))
-        calls: tuple[Select[tuple[int]], ...] = ()
+        listed = sql("any (", texts(address for address in given if _is_address(address)), "::inet[])")
+        calls: tuple[Sql, ...] = ()
         if "address" in self._buckets.keyed:
             # An address stands in either column of the keys, whichever end it was.
-            either = or_(self._key_table.c.source == listed, self._key_table.c.destination == listed)
+            either = any_of([sql("k.source = ", listed), sql("k.destination = ", listed)])
             calls = self._key_atom(either).calls
-        return _Atom(exact=messages == listed, calls=calls)
+        return _Atom(exact=sql(f"{column} = ", listed), calls=calls)
 
     def _session_id(self, condition: Condition) -> _Atom:
-        texts = _texts(condition.values)
         if condition.operator is Operator.LIKE:
             return self._by_keys(condition, ("sid",), ("sid",))
         # `call` is the hash of the session id, whoever said it: nothing needs to be keyed for this.
-        return self._of_calls([call_hash(text) for text in texts])
+        return self._of_calls([call_hash(sid) for sid in _texts(condition.values)])
 
     def _call_id(self, condition: Condition) -> _Atom:
         """A Call-ID is the session id unless a filter has set either; then it stands in the keys' `extra`.
@@ -306,78 +281,73 @@ class _Translation:
         if condition.operator is Operator.LIKE:
             if "sid" not in self._buckets.keyed:
                 return _TRUE
-            return self._key_atom(or_(like(self._key_table.c.sid, _texts(condition.values)), elsewhere))
+            return self._key_atom(any_of([like("k.sid", _texts(condition.values)), elsewhere]))
         set_by_filter = self._key_atom(elsewhere)
         if not set_by_filter.calls:
             return _TRUE
         return self._any(
-            [self._of_calls([call_hash(text) for text in _texts(condition.values)]), set_by_filter]
+            [self._of_calls([call_hash(call_id) for call_id in _texts(condition.values)]), set_by_filter]
         )
 
     # Atoms
 
     def _of_calls(self, calls: Sequence[int]) -> _Atom:
-        listed = bind_numbers(calls)
-        given = func.unnest(listed).table_valued(column("call", BigInteger)).render_derived()
+        listed = numbers(calls)
         return _Atom(
-            keys=self._messages.c.call == any_(listed), calls=(select(given.c.call),), given=tuple(calls)
+            keys=sql("m.call = any (", listed, ")"),
+            calls=(sql("select call from unnest(", listed, ") as given (call)"),),
+            given=tuple(calls),
         )
 
     def _by_keys(self, condition: Condition, columns: Sequence[str], needed: Sequence[str]) -> _Atom:
         if not self._buckets.keyed.issuperset(needed):
             return _TRUE
-        texts = _texts(condition.values)
-        return self._key_atom(
-            or_(*(_test(self._key_table.c[name], condition.operator, texts) for name in columns))
-        )
+        given = _texts(condition.values)
+        return self._key_atom(any_of(_test(f"k.{name}", condition.operator, given) for name in columns))
 
-    def _key_atom(self, condition: ColumnElement[bool]) -> _Atom:
+    def _key_atom(self, condition: Sql) -> _Atom:
         self._key_atoms += 1
         if self._key_atoms > MAX_KEY_ATOMS:
             return _TRUE
-        keys = self._key_table.c
+        calls = self.calls_of(any_of([condition, sql("k.cut")]))
+        return _Atom(keys=sql("m.call in (", calls, ")"), calls=(calls,))
+
+    def calls_of(self, condition: Sql) -> Sql:
+        """The calls of the key rows of these buckets that fulfil a condition."""
         lowers = self._buckets.lowers
-        in_buckets = keys.bucket == (
-            bind_number(lowers[0]) if len(lowers) == 1 else any_(bind_numbers(lowers))
-        )
-        calls: Select[tuple[int]] = select(keys.call).where(in_buckets, or_(condition, keys.cut))
-        return _Atom(keys=self._messages.c.call.in_(calls), calls=(calls,))
+        bucket = sql(number(lowers[0])) if len(lowers) == 1 else sql("any (", numbers(lowers), ")")
+        table = keys_table(self._message_class)
+        select = f"select k.call from {table} k where k.bucket = "  # noqa: S608 (names of our own)
+        return sql(select, bucket, " and ", condition)
 
-    def _extra(self, name: str, condition: Condition) -> ColumnElement[bool]:
-        extra = self._key_table.c.extra
-        texts = _texts(condition.values)
+    def _extra(self, name: str, condition: Condition) -> Sql:
+        given = _texts(condition.values)
         if condition.operator is Operator.EQUAL:
-            return or_(false(), *(extra.contains(literal({name: [text]}, JSONB)) for text in texts))
-        shown = func.jsonb_array_elements_text(extra[name]).column_valued("shown")
-        return and_(extra.has_key(name), select(1).where(like(shown, texts)).exists())
+            return any_of(sql("k.extra @> ", json({name: [value]})) for value in given)
+        shown = sql("jsonb_array_elements_text(k.extra -> ", text(name), ") as shown")
+        exists = sql("exists (select from ", shown, " where ", like("shown", given), ")")
+        return all_of([sql("k.extra ? ", text(name)), exists])
 
 
-def _union(selects: Sequence[Select[tuple[int]]]) -> Select[tuple[int]]:
-    if len(selects) == 1:
-        return selects[0]
+_CHANGED = sql("m.extra ? 'fields'")
+"""A filter has changed fields of the row, perhaps the one that is asked for."""
+
+
+def _union(selects: Sequence[Sql]) -> Sql:
     first, *rest = selects
-    together = first.union_all(*rest).subquery()
-    return select(together.c.call)
+    return sql(first, *(part for select in rest for part in (" union all ", select)))
 
 
-def _joined(
-    join: Callable[..., ColumnElement[bool]],
-    parts: Sequence[ColumnElement[bool] | None],
-    empty: ColumnElement[bool],
-) -> ColumnElement[bool] | None:
+def _joined(join: Callable[[list[Sql]], Sql], parts: Sequence[Sql | None]) -> Sql | None:
     """All parts joined, or None as soon as one is unknown."""
     known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    return join(*known) if known else empty
+    return None if len(known) < len(parts) else join(known)
 
 
-def _some(
-    join: Callable[..., ColumnElement[bool]], parts: Sequence[ColumnElement[bool] | None]
-) -> ColumnElement[bool] | None:
-    """The known parts joined (they must be joined by AND for this to be a necessary condition)."""
+def _some(parts: Sequence[Sql | None]) -> Sql | None:
+    """The known parts, all of which are necessary."""
     known = [part for part in parts if part is not None]
-    return join(*known) if known else None
+    return all_of(known) if known else None
 
 
 def _can_be_empty(patterns: Sequence[int | str]) -> bool:
@@ -388,8 +358,8 @@ def _texts(values: Sequence[int | str]) -> list[str]:
     return [value for value in values if isinstance(value, str)]
 
 
-def _test(value: ColumnElement[Any], operator: Operator, texts: Sequence[str]) -> ColumnElement[bool]:
-    return like(value, texts) if operator is Operator.LIKE else value == any_(bind_texts(texts))
+def _test(value: str, operator: Operator, given: Sequence[str]) -> Sql:
+    return like(value, given) if operator is Operator.LIKE else sql(f"{value} = any (", texts(given), ")")
 
 
 def _is_address(text: str) -> bool:
@@ -401,16 +371,10 @@ def _is_address(text: str) -> bool:
         return False
 
 
-_TIMES: dict[str, Callable[[Table], ColumnElement[Any]]] = {
-    "time_us": lambda messages: messages.c.time_us,
+_TIMES = {
+    "time_us": "m.time_us",
     # Stored times lie after 1970, so that PostgreSQL's division cuts as Python's does.
-    "time_seconds": lambda messages: messages.c.time_us // bind_number(1_000_000),
-    "time_useconds": lambda messages: messages.c.time_us % bind_number(1_000_000),
-    "create_date": lambda messages: messages.c.time_us // bind_number(1000),
-}
-_COMPARE: dict[Operator, Callable[[ColumnElement[Any], ColumnElement[int]], ColumnElement[bool]]] = {
-    Operator.LESS: lambda value, bound: value < bound,
-    Operator.LESS_EQUAL: lambda value, bound: value <= bound,
-    Operator.GREATER: lambda value, bound: value > bound,
-    Operator.GREATER_EQUAL: lambda value, bound: value >= bound,
+    "time_seconds": "m.time_us / 1000000",
+    "time_useconds": "m.time_us % 1000000",
+    "create_date": "m.time_us / 1000",
 }

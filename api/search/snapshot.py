@@ -2,28 +2,21 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Select,
-    Text,
-    any_,
-    bindparam,
-    select,
-    text,
-    tuple_,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.search.binds import bind_number, bind_numbers
-from api.search.candidate import Candidate, candidate_columns
+from api.database import Reading, read_only
+from api.search.candidate import CANDIDATE_COLUMNS, Candidate
 from api.search.narrow import Buckets, Narrowing
 from api.search.query import Position
+from api.search.sql import Sql, all_of, number, numbers, render, sql
 from capture.keys import keyed_rules
 from capture.route import MessageClass
+from capture.store.columns import keys_table, messages_table
 from capture.store.partitions import CatalogEntry, Leaf, leaves_of
-from capture.store.tables import KEYS, MESSAGES, keying, leaf_keying, payload_dictionary
 
 MAX_CALLS = 400
 """With more, a walk by time is cheaper than one index look-up a call and bucket."""
@@ -34,27 +27,22 @@ MAX_CALL_MESSAGES = 20_000
 MAX_GROUP = 32
 """Buckets asked at once: locks and planning grow with partitions."""
 
-_CATALOG = text(
-    """
-    select parent.relname::text, leaf.relname::text,
-        pg_get_expr(leaf.relpartbound, leaf.oid), i.inhdetachpending
-    from pg_inherits i
-    join pg_class parent on parent.oid = i.inhparent
-    join pg_class leaf on leaf.oid = i.inhrelid
-    where parent.relname = any(:parents) and parent.relkind = 'p' and pg_table_is_visible(parent.oid)
-    """
-).bindparams(bindparam("parents", type_=ARRAY(Text)))
+_CATALOG = """
+select parent.relname::text, leaf.relname::text, pg_get_expr(leaf.relpartbound, leaf.oid), i.inhdetachpending,
+    case when parent.relname like 'messages%' then array(
+        select keying.rules::text from leaf_keying join keying using (version)
+        where leaf_keying.message_class = substr(parent.relname, length('messages_') + 1)
+            and leaf_keying.leaf = substring(leaf.relname from '_p([0-9]+)$')::bigint
+    ) end
+from pg_inherits i
+join pg_class parent on parent.oid = i.inhparent
+join pg_class leaf on leaf.oid = i.inhrelid
+where parent.relname = any ($1::text[]) and parent.relkind = 'p' and pg_table_is_visible(parent.oid)
+"""
+"""Each leaf, and with a leaf of messages the rules of every version that has written there."""
 
-# Retention waits for whoever holds these before it takes a partition away. So they come before the snapshot,
-# which a lock does not take and any query does: what the catalog shows then stays to the end.
-_HOLD = text(
-    "lock table "
-    + ", ".join(f"only {table.name}" for table in (*MESSAGES.values(), *KEYS.values()))
-    + " in access share mode"
-)
-
-# The third argument makes it count for this transaction only.
-_TIMEOUT = text("select set_config('statement_timeout', :limit_ms, true)")
+_HELD = tuple(table(c) for table in (messages_table, keys_table) for c in MessageClass)
+"""Retention waits for whoever has locked these before it takes a partition away."""
 
 
 class Head(NamedTuple):
@@ -68,48 +56,41 @@ class Head(NamedTuple):
 class Snapshot:
     """All statements of a page: they see the same rows and the same partitions."""
 
-    def __init__(self, connection: AsyncConnection, custom_headers: Sequence[str]) -> None:
-        self._connection = connection
-        self._rules = keyed_rules(custom_headers)
+    def __init__(self, reading: Reading, custom_headers: Sequence[str]) -> None:
+        self._reading = reading
+        self._custom_headers = tuple(custom_headers)
 
     async def buckets(
         self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
     ) -> dict[MessageClass, list[Buckets]]:
         """For each class the partitions that hold times of the window, newest first, one by one."""
         classes = list(message_classes)
-        parents = [table[c].name for c in classes for table in (MESSAGES, KEYS)]
-        catalog = await self._connection.execute(_CATALOG, {"parents": parents})
+        parents = [table(c) for c in classes for table in (messages_table, keys_table)]
+        catalog = await self._reading.fetch(_CATALOG, parents)
+        noted = {name: rules for _, name, _, _, rules in catalog if rules is not None}
         leaves = [
             leaf
-            for leaf in leaves_of(CatalogEntry(*row) for row in catalog)
+            for leaf in leaves_of(CatalogEntry(*entry) for *entry, _ in catalog)
             if leaf.lower_us <= to_us and leaf.upper_us > from_us
         ]
-        keyed = await self._keyed(leaves) if leaves else {}
-        newest_first = sorted(leaves, key=lambda leaf: leaf.lower_us, reverse=True)
+        leaves.sort(key=lambda leaf: leaf.lower_us, reverse=True)
         return {
-            c: [_bucket(leaf, keyed) for leaf in newest_first if leaf.message_class is c] for c in classes
+            c: [self._bucket(leaf, noted[leaf.messages_table]) for leaf in leaves if leaf.message_class is c]
+            for c in classes
         }
 
-    async def _keyed(self, leaves: Sequence[Leaf]) -> dict[int, frozenset[str]]:
-        """By leaf number: what all versions that have written there key by today's rule."""
-        noted = await self._connection.execute(
-            select(leaf_keying.c.leaf, keying.c.rules)
-            .join_from(leaf_keying, keying)
-            .where(leaf_keying.c.leaf == any_(bind_numbers([leaf.number for leaf in leaves])))
-        )
-        keyed: dict[int, frozenset[str]] = {}
-        for number, rules in noted:
-            same = frozenset(name for name, rule in self._rules.items() if rules.get(name) == rule)
-            keyed[number] = keyed[number] & same if number in keyed else same
-        return keyed
+    def _bucket(self, leaf: Leaf, noted: Sequence[str]) -> Buckets:
+        # A leaf that no version is noted for keys nothing that can be relied on.
+        rules = [_same_rules(version, self._custom_headers) for version in noted]
+        keyed = frozenset.intersection(*rules) if rules else frozenset()
+        return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed)
 
     async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
         """The calls among which all matches are, or None when they are many or not known."""
         if narrowing.given is not None and len(narrowing.given) <= MAX_CALLS:
             return list(narrowing.given)
         for calls in narrowing.calls:
-            found = await self._connection.execute(_probe(calls))
-            listed = [row.call for row in found]
+            listed = [row[0] for row in await self._fetch(probe(calls))]
             if len(listed) < MAX_CALL_KEYS and len(distinct := set(listed)) <= MAX_CALLS:
                 return list(distinct)
         return None
@@ -118,10 +99,13 @@ class Snapshot:
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int], most: int
     ) -> list[Candidate] | None:
         """All rows of these calls, newest first, or None when they are more than `most`."""
-        messages = MESSAGES[message_class]
-        of_calls = messages.c.call == any_(bind_numbers(calls))
-        statement = select(*candidate_columns(messages)).where(of_calls, narrowing.columns).limit(most + 1)
-        rows = await self._candidates(statement)
+        rows = await self._candidates(
+            sql(
+                _select(CANDIDATE_COLUMNS, message_class),
+                *(" where m.call = any (", numbers(calls), ") and ", narrowing.columns),
+                *(" limit ", number(most + 1)),
+            )
+        )
         return None if len(rows) > most else rows
 
     async def heads(
@@ -131,26 +115,26 @@ class Snapshot:
 
         Sorted here: an ORDER BY with LIMIT would tempt the planner onto the time index.
         """
-        columns = MESSAGES[message_class].c
-        of_calls = columns.call == any_(bind_numbers(calls))
-        found = await self._connection.execute(
-            select(columns.time_us, columns.id, columns.call)
-            .where(of_calls, narrowing.columns)
-            .limit(MAX_CALL_MESSAGES + 1)
+        found = await self._fetch(
+            sql(
+                _select("m.time_us, m.id, m.call", message_class),
+                *(" where m.call = any (", numbers(calls), ") and ", narrowing.columns),
+                *(" limit ", number(MAX_CALL_MESSAGES + 1)),
+            )
         )
         heads = [Head(*row) for row in found]
         return None if len(heads) > MAX_CALL_MESSAGES else sorted(heads, reverse=True)
 
     async def by_heads(self, message_class: MessageClass, heads: Sequence[Head]) -> list[Candidate]:
         """The rows at these places, newest first."""
-        messages = MESSAGES[message_class]
         times = [head.time_us for head in heads]
         return await self._candidates(
-            select(*candidate_columns(messages)).where(
-                messages.c.call == any_(bind_numbers({head.call for head in heads})),
-                messages.c.id == any_(bind_numbers(head.id for head in heads)),
-                messages.c.time_us.between(bind_number(min(times)), bind_number(max(times))),
-            ),
+            sql(
+                _select(CANDIDATE_COLUMNS, message_class),
+                *(" where m.call = any (", numbers({head.call for head in heads}), ")"),
+                *(" and m.id = any (", numbers(head.id for head in heads), ")"),
+                *(" and m.time_us between ", number(min(times)), " and ", number(max(times))),
+            )
         )
 
     async def by_time(
@@ -159,18 +143,21 @@ class Snapshot:
         """The newest rows before a position, newest first."""
         return await self._candidates(by_time(message_class, narrowing, before, rows))
 
-    async def _candidates(self, statement: Select[Any]) -> list[Candidate]:
-        found = await self._connection.execute(statement)
-        return sorted((Candidate(*row) for row in found), key=lambda row: (row.time_us, row.id), reverse=True)
+    async def _candidates(self, statement: Sql) -> list[Candidate]:
+        rows = [Candidate(*row) for row in await self._fetch(statement)]
+        rows.sort(key=lambda row: (row.time_us, row.id), reverse=True)
+        return rows
 
-    async def dictionaries(self, numbers: Iterable[int]) -> Mapping[int, bytes]:
+    async def dictionaries(self, wanted: Iterable[int]) -> Mapping[int, bytes]:
         """Payload dictionaries by id."""
-        found = await self._connection.execute(
-            select(payload_dictionary.c.id, payload_dictionary.c.content).where(
-                payload_dictionary.c.id == any_(bind_numbers(numbers))
-            )
+        found = await self._fetch(
+            sql("select id, content from payload_dictionary where id = any (", numbers(wanted), ")")
         )
-        return {row.id: row.content for row in found}
+        return {row[0]: row[1] for row in found}
+
+    async def _fetch(self, statement: Sql) -> Sequence[Sequence[Any]]:
+        words, values = render(statement)
+        return await self._reading.fetch(words, *values)
 
 
 @asynccontextmanager
@@ -178,36 +165,37 @@ async def open_snapshot(
     engine: AsyncEngine, custom_headers: Sequence[str], statement_timeout_s: float
 ) -> AsyncIterator[Snapshot]:
     """A snapshot for one page; DatabaseError when there is none to be had."""
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with connection.begin():
-            await connection.execute(_HOLD)
-            limit_ms = str(max(1, int(statement_timeout_s * 1000)))
-            await connection.execute(_TIMEOUT, {"limit_ms": limit_ms})
-            yield Snapshot(connection, custom_headers)
+    async with read_only(engine, statement_timeout_s, held=_HELD) as reading:
+        yield Snapshot(reading, custom_headers)
 
 
-def by_time(
-    message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int
-) -> Select[Any]:
+def by_time(message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int) -> Sql:
     """The statement of a walk by time."""
-    messages = MESSAGES[message_class]
-    place = messages.c.time_us, messages.c.id
-    statement = select(*candidate_columns(messages)).where(narrowing.rows)
+    where = [narrowing.rows]
     if before is not None:
-        at_us, at_id = bind_number(before.time_us), bind_number(before.id)
+        at_us, at_id = number(before.time_us), number(before.id)
         # The first condition prunes partitions, which a comparison of rows does not.
-        statement = statement.where(messages.c.time_us <= at_us, tuple_(*place) < tuple_(at_us, at_id))
-    return statement.order_by(*(column.desc() for column in place)).limit(rows)
+        where += [sql("m.time_us <= ", at_us), sql("(m.time_us, m.id) < (", at_us, ", ", at_id, ")")]
+    return sql(
+        _select(CANDIDATE_COLUMNS, message_class),
+        *(" where ", all_of(where), " order by m.time_us desc, m.id desc limit ", number(rows)),
+    )
 
 
-def _probe(calls: Select[tuple[int]]) -> Select[tuple[int]]:
-    return calls.limit(MAX_CALL_KEYS)
+def probe(calls: Sql) -> Sql:
+    """The statement that finds out how many calls there are."""
+    return sql(calls, " limit ", number(MAX_CALL_KEYS))
 
 
-def _bucket(leaf: Leaf, keyed: Mapping[int, frozenset[str]]) -> Buckets:
-    # A leaf that no version is noted for keys nothing that can be relied on.
-    return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed.get(leaf.number, frozenset()))
+def _select(columns: str, message_class: MessageClass) -> str:
+    return f"select {columns} from {messages_table(message_class)} m"  # noqa: S608 (names of our own)
+
+
+@lru_cache(maxsize=256)
+def _same_rules(version: str, custom_headers: tuple[str, ...]) -> frozenset[str]:
+    """What a version of what is keyed, JSON as the database has it, keys by today's rule."""
+    noted = msgspec.json.decode(version)
+    return frozenset(name for name, rule in keyed_rules(custom_headers).items() if noted.get(name) == rule)
 
 
 def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:

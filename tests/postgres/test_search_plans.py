@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import connect
+from api.database import connect, read_only
 from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
-from api.search.snapshot import by_time, grouped, open_snapshot
+from api.search.snapshot import by_time, grouped, open_snapshot, probe
+from api.search.sql import Sql, render
 from capture.hep.packet import Packet
 from capture.route import MessageClass
 from capture.settings import StorageSettings
@@ -61,12 +61,11 @@ async def busy_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
-async def _plan(engine: AsyncEngine, statement: Select[Any]) -> dict[str, list[dict[str, Any]]]:
+async def _plan(engine: AsyncEngine, statement: Sql) -> dict[str, list[dict[str, Any]]]:
     """The nodes of the plan that touch a table, by that table."""
-    sql = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
-    async with engine.connect() as connection:
-        found = await connection.exec_driver_sql(f"explain (format json) {sql}".replace("%%", "%"))
-        document = found.scalar_one()
+    words, values = render(statement)
+    async with read_only(engine, 30) as reading:
+        ((document,),) = await reading.fetch(f"explain (format json) {words}", *values)
     nodes: dict[str, list[dict[str, Any]]] = {}
 
     def collect(node: dict[str, Any]) -> None:
@@ -121,7 +120,7 @@ async def test_keys_are_found_by_their_index(busy_engine: AsyncEngine):
         query = Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200, condition)
 
         ((_, narrowing),) = await _narrowed(busy_engine, query)
-        (nodes,) = (await _plan(busy_engine, narrowing.calls[0].limit(3200))).values()
+        (nodes,) = (await _plan(busy_engine, probe(narrowing.calls[0]))).values()
 
         assert {node["Node Type"] for node in nodes} <= {"Bitmap Heap Scan", "Index Scan"}, condition
 

@@ -22,9 +22,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import null, or_, select
-
-from api.search import narrow
+from api.search import narrow, sql
 from api.search.query import Condition, Operator
 from capture.journal.directory import open_header
 from capture.journal.figures import WorkerFigure
@@ -122,15 +120,15 @@ def keys_kept_across_a_dropped_bucket(original: Callable[..., Any]) -> Callable[
     """Written keys are remembered by the bounds of a bucket, not by its leaf."""
 
     class ByBounds:
-        def __init__(self, keys: KeyMemory, lower_us: int) -> None:
-            self._keys, self._lower_us = keys, lower_us
+        def __init__(self, keys: KeyMemory, leaf: Any) -> None:
+            self._keys, self._place = keys, hash((leaf.message_class, leaf.lower_us))
 
         def new_values(self, _: int, *values: Any) -> Any:
-            return self._keys.new_values(self._lower_us, *values)
+            return self._keys.new_values(self._place, *values)
 
     def add(pipeline: Any, rows: Any, leaf: Any, *given: Any) -> None:
         keys = pipeline._keys
-        pipeline._keys = ByBounds(keys, leaf.lower_us)
+        pipeline._keys = ByBounds(keys, leaf)
         try:
             original(pipeline, rows, leaf, *given)
         finally:
@@ -150,11 +148,19 @@ def two_conditions_on_one_key_row(original: Callable[..., Any]) -> Callable[...,
         joined = original(translation, atoms)
         if len(joined.calls) < 2 or joined.given is not None:
             return joined
-        conditions = [calls.whereclause for calls in joined.calls]
-        calls = select(translation._key_table.c.call).where(*conditions)
-        return joined._replace(keys=translation._messages.c.call.in_(calls), calls=(calls,))
+        # The buckets are the same in all; what is behind them is each one's condition.
+        head, *_ = _halves(joined.calls[0])
+        conditions = [_halves(calls)[1] for calls in joined.calls]
+        calls = sql.sql(head, " and ", sql.all_of(conditions))
+        return joined._replace(keys=sql.sql("m.call in (", calls, ")"), calls=(calls,))
 
     return conjoin
+
+
+def _halves(calls: sql.Sql) -> tuple[sql.Sql, sql.Sql]:
+    """A key atom up to its buckets, and its condition."""
+    at = calls.pieces.index(" and ")
+    return sql.Sql(calls.pieces[:at]), sql.Sql(calls.pieces[at + 1 :])
 
 
 @_mutant("api.search.narrow:_Translation._condition")
@@ -164,9 +170,8 @@ def empty_told_by_null(original: Callable[..., Any]) -> Callable[..., Any]:
     def condition(translation: Any, asked: Condition) -> Any:
         if asked.operator is not Operator.EMPTY or asked.field not in KEY_TEXT_COLUMNS:
             return original(translation, asked)
-        column = translation._key_table.c[asked.field]
         # The first row of a call has whatever it showed first: only a later one is without it.
-        return translation._key_atom(or_(column.is_(null()), column == ""))
+        return translation._key_atom(sql.sql(f"coalesce(k.{asked.field}, '') = ''"))
 
     return condition
 
@@ -187,9 +192,8 @@ def cut_values_taken_for_whole(original: Callable[..., Any]) -> Callable[..., An
     """A key row whose values were cut is no candidate unless what is left of them fits."""
 
     def key_atom(translation: Any, condition: Any) -> Any:
-        keys = translation._key_table.c
-        calls = select(keys.call).where(keys.bucket.in_(translation._buckets.lowers), condition)
-        return narrow._Atom(keys=translation._messages.c.call.in_(calls), calls=(calls,))
+        calls = translation.calls_of(condition)
+        return narrow._Atom(keys=sql.sql("m.call in (", calls, ")"), calls=(calls,))
 
     return key_atom
 
