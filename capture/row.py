@@ -71,6 +71,8 @@ _INET6 = b"\x00\x00\x00\x14\x03\x80\x00\x10"
 """inet on the wire: length, then PGSQL_AF_INET or PGSQL_AF_INET6, prefix bits, is_cidr, address length."""
 
 _TRUE = b"\x00\x00\x00\x01\x01"
+_RARER_NULL = 4 * _NULL
+"""Correlation and session id, parse error and `extra` of nearly every row."""
 
 
 def encode_message(row: MessageRow) -> bytes:
@@ -114,13 +116,23 @@ def encode_message(row: MessageRow) -> bytes:
             encode_inet(row.destination),
             encode_text(row.method),
             encode_text(row.node_name),
-            encode_text(row.correlation_id),
-            encode_text(row.session_id),
-            encode_text(row.parse_error),
-            _jsonb(row.extra),
+            _encode_rarer(row.correlation_id, row.session_id, row.parse_error, row.extra),
             _length(len(raw)),
             raw,
         )
+    )
+
+
+def _encode_rarer(
+    correlation_id: str | None,
+    session_id: str | None,
+    parse_error: str | None,
+    extra: Mapping[str, Json] | None,
+) -> bytes:
+    if correlation_id is None and session_id is None and parse_error is None and not extra:
+        return _RARER_NULL
+    return b"".join(
+        (encode_text(correlation_id), encode_text(session_id), encode_text(parse_error), _jsonb(extra))
     )
 
 
@@ -159,7 +171,7 @@ def encode_key(
     return b"".join(
         (
             _key_head(KEY_FIELDS, 8, bucket, 8, call),
-            *map(encode_text, values),
+            *[_NULL if value is None else encode_text(value) for value in values],
             encode_inet(source),
             encode_inet(destination),
             _TRUE if cut else _NULL,
