@@ -173,7 +173,7 @@ def _call(random: Random, base_us: int, number: int) -> list[Sent]:
     messages = []
     for _ in range(random.choice([1, 2, 4, 6, 9])):
         changed = _values(random)
-        values = {name: changed[name] if random.random() < 0.1 else value for name, value in usual.items()}
+        values = {name: changed[name] if random.random() < 0.15 else value for name, value in usual.items()}
         if random.random() < 0.1:
             ends = _ends(random)
         elif random.random() < 0.5:

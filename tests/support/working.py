@@ -1,5 +1,10 @@
-"""The worker's own code in a thread of the test, so that a mutant can be switched on around it."""
+"""A worker in a thread of the test, so that a mutant can be switched on around it, or in a process.
 
+`python -m tests.support.working JOURNAL DATABASE_URL` is that process.
+"""
+
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +17,9 @@ from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
 from capture.settings import SipSettings, StorageSettings
-from capture.worker import Worker, WorkerOptions
+from capture.worker import Worker, WorkerOptions, run
 
+ROOT = Path(__file__).parents[2]
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
 
 
@@ -39,7 +45,23 @@ def working(
         running.result()
 
 
+@contextmanager
+def worker_process(journal: Path, database_url: str) -> Iterator[None]:
+    """A worker with a processor of its own, until the block is left."""
+    command = [sys.executable, "-m", "tests.support.working", str(journal), database_url]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def append(writer: JournalWriter, packets: Sequence[bytes]) -> None:
     """As intake does, arrived now."""
     now_us = time.time_ns() // 1000
     assert writer.append([(now_us, Carrier.UDP, PEER, 5060, packet) for packet in packets]) == len(packets)
+
+
+if __name__ == "__main__":
+    run(WorkerOptions(Path(sys.argv[1]), sys.argv[2], storage=StorageSettings(train_dictionary=False)))
