@@ -102,7 +102,7 @@ class StorageSettings(Part):
         default=100, ge=1, le=10000, description="longest wait before a batch is sent, in ms"
     )
     payload: Literal["zstd", "plain"] = Field(default="zstd", description="how payloads are stored")
-    zstd_level: int = Field(default=3, ge=1, le=19, description="zstd compression level")
+    zstd_level: int = Field(default=1, ge=1, le=19, description="zstd compression level")
     train_dictionary: bool = Field(
         default=True, description="train a compression dictionary on what is stored, in the background"
     )
