@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 UP_ARGS ?=
 
-.PHONY: help install up test check chaos format lock
+.PHONY: help install up test check chaos bench format lock
 
 # A virtual environment holds absolute paths: one that was moved, or whose Python has gone, is made anew.
 ifneq ($(shell $(BIN)/python -c 'print(open("$(STAMP)").read().strip())' 2> /dev/null),$(CURDIR))
@@ -32,6 +32,9 @@ check: $(STAMP)  ## format, lint, types, import contracts and the fast tests: be
 
 chaos: $(STAMP)  ## every fault that can be made here, everything counted (15 minutes; SEED=n LONG=1 ONLY=text)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(if $(ONLY),--only "$(ONLY)")
+
+bench: $(STAMP)  ## the figures of docs/performance.md beside their targets (15 minutes, needs cc; BENCH_ARGS="--quick")
+	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
 format: $(STAMP)  ## rewrite the files in the house format
 	$(BIN)/ruff check --fix-only .
