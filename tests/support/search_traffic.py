@@ -282,7 +282,9 @@ def _uri(user: str | None, domain: str | None) -> str:
 
 def _other(random: Random, base_us: int, number: int) -> Sent:
     """A report, a log line, a DNS answer, a circuit, or what is no SIP though it says so."""
-    time_us, ends = _moment(random, base_us), _ends(random)
+    # In few hours, for each class and hour is a pair of tables with all their indexes.
+    hour = random.choice([0, 0, DENSE_HOURS - 2, DENSE_HOURS - 2, LATE_HOURS[0]])
+    time_us, ends = base_us + hour * HOUR_US + random.randrange(HOUR_US), _ends(random)
     kind = random.choice([1, 54, 100, *REPORT_TYPES])
     call_id = f"call-{random.randrange(max(1, number))}{random.choice('abc')}@example.com"
     correlation_id = random.choice([None, call_id, "joined-1"])
