@@ -8,7 +8,7 @@ import typer
 
 from api.errors import ApiError
 from capture.errors import CaptureError
-from rhapsode.commands import accounts, alone, aside, sending, up
+from rhapsode.commands import accounts, alone, aside, dictionary, looking, sending, up
 from rhapsode.errors import RhapsodeError
 
 app = typer.Typer(
@@ -22,7 +22,11 @@ journal = typer.Typer(help="Look into the journal of received packets.", no_args
 aside_packets = typer.Typer(
     help="Packets that failed and were set aside.", epilog=aside.LIST_EXAMPLE, no_args_is_help=True
 )
+dictionaries = typer.Typer(
+    help="What payloads are compressed with.", epilog=dictionary.LIST_EXAMPLE, no_args_is_help=True
+)
 app.add_typer(journal, name="journal", epilog=aside.LIST_EXAMPLE)
+app.add_typer(dictionaries, name="dictionary")
 journal.add_typer(aside_packets, name="aside")
 
 app.command("up", epilog=up.EXAMPLE)(up.up)
@@ -30,8 +34,12 @@ app.command("intake", epilog=alone.INTAKE_EXAMPLE)(alone.intake)
 app.command("worker", epilog=alone.WORKER_EXAMPLE)(alone.worker)
 app.command("api", epilog=alone.API_EXAMPLE)(alone.api)
 app.command("migrate", epilog=alone.MIGRATE_EXAMPLE)(alone.migrate)
+app.command("status", epilog=looking.STATUS_EXAMPLE)(looking.show_status)
+app.command("doctor", epilog=looking.DOCTOR_EXAMPLE)(looking.diagnose)
 app.command("passwd", epilog=accounts.EXAMPLE)(accounts.passwd)
 app.command("send", epilog=sending.EXAMPLE)(sending.send_file)
+dictionaries.command("list", epilog=dictionary.LIST_EXAMPLE)(dictionary.list_dictionaries)
+dictionaries.command("train", epilog=dictionary.TRAIN_EXAMPLE)(dictionary.train_dictionary)
 aside_packets.command("list", epilog=aside.LIST_EXAMPLE)(aside.list_packets)
 aside_packets.command("show", epilog=aside.SHOW_EXAMPLE)(aside.show_packet)
 aside_packets.command("replay", epilog=aside.REPLAY_EXAMPLE)(aside.replay_packets)

@@ -2,11 +2,12 @@
 of the rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from capture.route import MessageClass
 from capture.store import rotate
+from capture.store.columns import messages_table
 from capture.store.connection import Connection
 from capture.store.partitions import DAY_US, Leaf, PartitionMap, leaves_of
 
@@ -25,7 +26,9 @@ class StoredClass(NamedTuple):
     bytes: int
     """On disk: rows, payloads, keys and indexes."""
     recent_bytes: int
-    """Of these, what belongs to capture times of the last day."""
+    """Of these, what belongs to capture times of about the last day."""
+    recent_us: int
+    """How long that time is, up to now; 0 when there is none."""
 
 
 async def survey(connection: Connection, now_us: int) -> dict[MessageClass, StoredClass]:
@@ -34,21 +37,27 @@ async def survey(connection: Connection, now_us: int) -> dict[MessageClass, Stor
     leaves = {message_class: partitions.leaves(message_class) for message_class in MessageClass}
     tables = [table for of_class in leaves.values() for leaf in of_class for table in leaf.tables]
     sizes = dict(await connection.fetch(tuple[str, int | None], _SIZES, tables))
-    return {
-        message_class: StoredClass(
-            await _oldest_us(connection, of_class),
-            _bytes(of_class, sizes),
-            _bytes((leaf for leaf in of_class if now_us - DAY_US < leaf.upper_us <= now_us + DAY_US), sizes),
-        )
-        for message_class, of_class in leaves.items()
-    }
+    return {c: await _survey_class(connection, leaves[c], sizes, now_us) for c in MessageClass}
+
+
+async def _survey_class(
+    connection: Connection, leaves: Sequence[Leaf], sizes: Mapping[str, int | None], now_us: int
+) -> StoredClass:
+    oldest_us = await _oldest_us(connection, leaves)
+    recent = [leaf for leaf in leaves if now_us - DAY_US < leaf.upper_us and leaf.lower_us <= now_us]
+    if oldest_us is None or not recent:
+        return StoredClass(oldest_us, _bytes(leaves, sizes), 0, 0)
+    since_us = max(oldest_us, recent[0].lower_us)
+    return StoredClass(oldest_us, _bytes(leaves, sizes), _bytes(recent, sizes), max(0, now_us - since_us))
 
 
 async def _oldest_us(connection: Connection, leaves: Iterable[Leaf]) -> int | None:
     """A leaf made ahead of time, or of which all rows were refused, is empty: then the next one tells."""
     for leaf in leaves:
-        query = f"select min(time_us) from {leaf.messages_table}"  # noqa: S608 # our name
-        ((oldest_us,),) = await connection.fetch(tuple[int | None], query)
+        # By the parent: a leaf that has been dropped meanwhile is then no error, only empty.
+        table = messages_table(leaf.message_class)
+        query = f"select min(time_us) from {table} where time_us >= $1 and time_us < $2"  # noqa: S608 # our name
+        ((oldest_us,),) = await connection.fetch(tuple[int | None], query, leaf.lower_us, leaf.upper_us)
         if oldest_us is not None:
             return oldest_us
     return None
