@@ -30,8 +30,9 @@ def binaries() -> Path:
 class PostgresServer:
     """One cluster in a directory of its own, on a Unix socket only, without fsync: a test's data may burn."""
 
-    def __init__(self, place: Path | None = None, **options: str) -> None:
-        """In a new directory of `place`, with settings of PostgreSQL beside ours."""
+    def __init__(self, place: Path | None = None, programs: Path | None = None, **options: str) -> None:
+        """In a new directory of `place`, by the `programs` of one version, with settings beside ours."""
+        self._programs = programs or binaries()
         self._directory = Path(tempfile.mkdtemp(prefix="rhapsode-pg-", dir=place))
         self._options = {
             "listen_addresses": "",
@@ -76,7 +77,7 @@ class PostgresServer:
         flags = [part for option in self._options.items() for part in ("-c", "=".join(option))]
         with (self._directory / "log").open("ab") as log:
             return subprocess.Popen(
-                [binaries() / "postgres", "-D", self._data, "-k", self._directory, *flags],
+                [self._programs / "postgres", "-D", self._data, "-k", self._directory, *flags],
                 stdout=log,
                 stderr=log,
                 cwd="/",
@@ -114,7 +115,7 @@ class PostgresServer:
         shutil.rmtree(self._directory)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        command = [binaries() / program, *arguments]
+        command = [self._programs / program, *arguments]
         done = subprocess.run(command, capture_output=True, cwd="/", check=False, **self._identity())
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 

@@ -5,6 +5,7 @@ numbered through, so that in the end the three can be held against what the data
 """
 
 import logging
+import random
 import socket
 import threading
 import time
@@ -30,6 +31,7 @@ SOME_PACKETS = 300
 """More than a batch."""
 STREAM_FIRST = 100_000_000
 """Numbers of the packets over TCP begin here."""
+PORTS = 20_000, 32_000
 SINGLE_FIRST = 200_000_000
 """Numbers of the packets sent one by one begin here."""
 UNDER_FIRE = {
@@ -90,11 +92,19 @@ def ended(figures: Mapping[str, float]) -> float:
 
 
 def free_address(kind: socket.SocketKind) -> tuple[str, int]:
-    """A port of the loopback that nobody has now, for whoever must come back to the same one."""
-    with closing(socket.socket(socket.AF_INET, kind)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        host, port = probe.getsockname()
-        return host, port
+    """A port of the loopback that nobody has now, for whoever must come back to the same one.
+
+    None of those that the system gives away: a sender that looks for a dead listener would be given it in the
+    end, and be connected to itself.
+    """
+    while True:
+        with closing(socket.socket(socket.AF_INET, kind)) as probe:
+            address = ("127.0.0.1", random.randint(*PORTS))
+            try:
+                probe.bind(address)
+            except OSError:
+                continue
+            return address
 
 
 class Witness:
