@@ -139,12 +139,12 @@ def _log(report: Report) -> None:
                 "payload dictionary %d trained on %d messages: %s; in use from now on",
                 report.dictionary,
                 report.messages,
-                _figures(report),
+                figures(report),
             )
         case "kept":
             log.info(
                 "no other payload dictionary is worth it: %s",
-                report.words or _figures(report),
+                report.words or figures(report),
             )
         case "failed":
             log.warning("no payload dictionary was trained: %s", report.words)
@@ -154,7 +154,7 @@ def _log(report: Report) -> None:
             log.debug("another worker trains a payload dictionary, or has done so")
 
 
-def _figures(report: Report) -> str:
+def figures(report: Report) -> str:
     """Bytes a message, plain and compressed, on messages that training did not see."""
     plain, before, after = (
         total / max(1, report.judged)
