@@ -21,7 +21,7 @@ from api.search.query import Position, Query, window
 from api.search.syntax import Limits, read_elements
 from capture.route import MessageClass
 from tests.support.api import Api, add_user, an_api
-from tests.support.search_oracle import Question, make_question
+from tests.support.search_oracle import Question, make_question, transaction
 from tests.support.search_storing import CUSTOM, ROUNDS, store_traffic
 from tests.support.search_traffic import HOUR_US, Sent, make_traffic
 
@@ -48,8 +48,13 @@ async def searched(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[Api
         yield api, messages
 
 
-async def test_answers_and_pages_equal_a_look_at_every_message(searched: tuple[Api, list[Sent]]) -> None:
+async def test_answers_equal_a_look_at_every_message(searched: tuple[Api, list[Sent]]) -> None:
     api, messages = searched
+    await _searches_are_right(api, messages)
+    await _transactions_are_right(api, messages)
+
+
+async def _searches_are_right(api: Api, messages: list[Sent]) -> None:
     random = Random(SEED + 1)
     answered = 0
 
@@ -75,6 +80,21 @@ async def test_answers_and_pages_equal_a_look_at_every_message(searched: tuple[A
 
     # Questions that nothing answers prove little.
     assert answered > QUESTIONS * 0.6
+
+
+async def _transactions_are_right(api: Api, messages: list[Sent]) -> None:
+    random = Random(SEED + 2)
+    window = {"from": messages[0].time_us // 1000, "to": messages[-1].time_us // 1000}
+    for _ in range(QUESTIONS // 10):
+        call_ids = {str(random.choice(messages).fields["sid"]) for _ in range(random.choice([1, 1, 3]))}
+        body = {"param": {"search": {"1_call": {"callid": sorted(call_ids)}}}, "timestamp": window}
+
+        answer = await api.client.post("/api/v3/call/transaction", json=body)
+
+        rows = answer.json()["data"]["messages"]
+        found = [round(row["micro_ts"] * 1000) for row in rows]
+        assert found == transaction(call_ids, messages), f"{call_ids} of seed {SEED}"
+        assert len({row["id"] for row in rows}) == len(rows)
 
 
 async def _pages(api: Api, question: Question, limit: int) -> list[int]:

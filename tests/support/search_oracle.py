@@ -156,6 +156,18 @@ class Question:
         ]
 
 
+def transaction(call_ids: set[str], messages: list[Sent]) -> list[int]:
+    """The times of all messages of these calls, and of those that a correlation id joins to them."""
+    correlated = "protocol_header.correlation_id"
+    own = [message.fields for message in messages if message.fields["sid"] in call_ids]
+    legs = call_ids | {fields[correlated] for fields in own}
+    return [
+        message.time_us
+        for message in messages
+        if message.fields["sid"] in legs or message.fields[correlated] in legs
+    ]
+
+
 def make_question(random: Random, messages: list[Sent]) -> Question:
     """A question of one class or two, with one to three elements each, that some messages are likely to
     answer."""
