@@ -1,12 +1,13 @@
 """A whole system trains a payload dictionary by itself, and shows what it stored before and after."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import httpx
 
 from tests.support import sender
-from tests.support.rhapsode import Rhapsode, metrics, rhapsode_up, wait_for_outcomes
+from tests.support.rhapsode import Rhapsode, metrics, rhapsode_up, run, wait_for_outcomes
 
 FIRST, MORE = 720, 180
 TRAINED = r"payload dictionary (\d+) trained on \d+ messages: (\d+) bytes a message become (\d+)"
@@ -57,14 +58,24 @@ def test_system_trains_by_itself_and_shows_old_and_new_messages_exactly(tmp_path
 
         all_shown = shown(client)
         after = metrics(running)['rhapsode_payload_dictionary{journal="0000"}']
+        listed = run("dictionary", "list", "--data-dir", tmp_path)
         assert running.stop() == 0
     with rhapsode_up(tmp_path, extra=settings) as again, again.login() as client:
         send(again, FIRST + MORE, 30)
         restarted = metrics(again)['rhapsode_payload_dictionary{journal="0000"}']
         shown_again = shown(client)
+        # The first may be worth it, as there are more messages by now.
+        run("dictionary", "train", "--data-dir", tmp_path)
+        once_more = run("dictionary", "train", "--data-dir", tmp_path)
 
     assert first_shown == sent(FIRST - 1)
     assert all_shown == sent(FIRST + MORE)
     assert shown_again == sent(FIRST + MORE + 30)
     assert before < trained == switched == after == restarted
     assert compressed < plain / 4
+    of_release, of_training = listed.stdout.splitlines()
+    assert re.fullmatch(rf" *{before:.0f}  20\d\d-.* came with a release", of_release), listed.stderr
+    assert re.fullmatch(
+        rf" *{trained}  20\d\d-.* trained on \d+ messages: \d+\.\d times smaller", of_training
+    )
+    assert once_more.stdout.startswith("no other dictionary is worth it: "), once_more.stderr
