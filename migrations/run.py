@@ -1,10 +1,13 @@
 """Bring a database to the schema of this code, or take it back: Alembic, without an ini file.
 
 Everything runs in one transaction: a revision that fails leaves nothing. Two that start at once queue at an
-advisory lock, and the second finds the work done.
+advisory lock, and the second finds the work done. Workers and searches go on meanwhile: one that deadlocks
+with them, or waits too long for a lock, is tried again.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +30,14 @@ STATEMENT_TIMEOUT_S = 300
 TABLE_LOCK_TIMEOUT_S = 10
 """A revision that cannot get its lock fails rather than queue everybody behind it."""
 CONNECT_TIMEOUT_S = 30
+CONTENTION_S = 120
+"""How long it is tried again for the sake of locks that others hold."""
+_PAUSE_S = 0.5
+"""Those who were in the way get their work done before the next attempt."""
+_CONTENDED = ("40P01", "55P03")
+"""SQLSTATE of a deadlock, and of a lock that was not to be had in time."""
+
+log = logging.getLogger(__name__)
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
@@ -62,12 +73,23 @@ def head_level() -> int:
 
 
 def _run(database_url: str, work: Callable[[Connection, Config], None]) -> None:
+    deadline = time.monotonic() + CONTENTION_S
+    while not _run_once(database_url, work, deadline):
+        time.sleep(_PAUSE_S)
+
+
+def _run_once(database_url: str, work: Callable[[Connection, Config], None], deadline: float) -> bool:
+    """False when others' locks were in the way before the deadline: nothing has been changed then."""
     try:
         asyncio.run(_run_async(database_url, work))
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _CONTENDED and time.monotonic() < deadline:
+            log.warning("migration: %s; trying again", error.orig)
+            return False
         raise DatabaseAway(f"migration failed: {error.orig}") from error
     except (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseAway(f"the database cannot be migrated: {error}") from error
+    return True
 
 
 async def _run_async(database_url: str, work: Callable[[Connection, Config], None]) -> None:

@@ -90,6 +90,30 @@ def test_second_upgrade_waits_for_the_first(empty_database_url: str) -> None:
     assert _differences(empty_database_url) == []
 
 
+def test_upgrade_that_deadlocks_with_a_writer_is_tried_again(database_url: str) -> None:
+    async def meet() -> None:
+        writer = await asyncpg.connect(database_url)
+        watcher = await asyncpg.connect(database_url)
+        # It looks for deadlocks so late that the upgrade is the one to find this.
+        await writer.execute("set deadlock_timeout = '60s'")
+        await writer.execute("begin; lock table payload_dictionary in access share mode")
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, database_url))
+        async with asyncio.timeout(20):
+            while not await watcher.fetchval(_WAITING_FOR_A_TABLE):  # noqa: ASYNC110 # it tells no other way
+                await asyncio.sleep(0.01)
+        await writer.execute("select pg_advisory_xact_lock($1)", LOCK)
+        await writer.execute("commit")
+        await upgrading
+        await writer.close()
+        await watcher.close()
+
+    downgrade(database_url, "0002")
+
+    run_elsewhere(meet())
+
+    assert _differences(database_url) == []
+
+
 def test_level_is_the_newest_revision_and_follows_a_downgrade(empty_database_url: str) -> None:
     upgrade(empty_database_url)
     newest = _fetch(empty_database_url, "select level, oldest_code from schema_level")
@@ -146,6 +170,10 @@ def test_difference_would_be_seen(database_url: str) -> None:
 _WAITING = """
 select count(*) from pg_locks join pg_database d on d.oid = database
 where datname = current_database() and locktype = 'advisory' and not granted
+"""
+_WAITING_FOR_A_TABLE = """
+select count(*) from pg_locks join pg_database d on d.oid = database
+where datname = current_database() and locktype = 'relation' and not granted
 """
 _OUR_RELATIONS = """
 select relname::text from pg_class
