@@ -22,6 +22,7 @@ from capture.journal.figures import (
 )
 from capture.journal.record import HEAD
 from capture.journal.segment import RECORDS_START, segment_numbers, segment_path
+from capture.stats import WORKER_OUTCOMES
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -48,14 +49,19 @@ class Journal(msgspec.Struct, frozen=True):
     @property
     def received(self) -> int:
         """Packets that came in for this journal, since it was made."""
-        return max(self.intake["last_number"], self.committed) + self.intake["dropped"]
+        # An intake killed right after an append did not show its last.
+        return max(self.intake["last_number"] + self.beyond, self.ended) + self.intake["dropped"]
 
     @property
-    def committed(self) -> int:
-        """Number of the last packet committed: an intake killed right after an append did not show its
-        last.
-        """
-        return max(0, self.worker["number"] - 1)
+    def ended(self) -> int:
+        """Packets that the worker has brought to an end."""
+        return sum(self.worker[outcome.name.lower()] for outcome in WORKER_OUTCOMES)
+
+    @property
+    def beyond(self) -> int:
+        """How many more packets have ended than there are numbers: `WorkerFigure.BEYOND`."""
+        word = self.worker["beyond"]
+        return word - (1 << 64) if word >> 63 else word
 
 
 def read_journals(data_dir: Path) -> list[Journal]:

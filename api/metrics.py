@@ -133,13 +133,19 @@ def _each_journal(journals: list[Journal]) -> Iterator[Metric]:
     )
     full = GaugeMetricFamily("rhapsode_journal_full", "1 while there is no room.", labels=labels)
     appended = CounterMetricFamily("rhapsode_journal_appended_bytes", "Bytes appended.", labels=labels)
+    gone = GaugeMetricFamily(
+        "rhapsode_journal_gone_packets",
+        "Packets stored, but lost from the journal with the machine's power; received counts them.",
+        labels=labels,
+    )
     for journal in journals:
         size.add_metric([journal.name], journal.bytes)
         waiting.add_metric([journal.name], journal.waiting)
         seconds.add_metric([journal.name], journal.waiting_us / MICRO)
         full.add_metric([journal.name], journal.intake["full"])
         appended.add_metric([journal.name], journal.intake["appended_bytes"])
-    yield from (size, waiting, seconds, full, appended)
+        gone.add_metric([journal.name], max(0, journal.beyond))
+    yield from (size, waiting, seconds, full, appended, gone)
 
 
 def _each_worker(journals: list[Journal]) -> Iterator[Metric]:

@@ -23,6 +23,7 @@ _FILTERED = {
     "expired": WorkerFigure.FILTERED_EXPIRED,
     "keep_alive": WorkerFigure.FILTERED_KEEP_ALIVE,
 }
+_WORD = (1 << 64) - 1
 _COUNTS = tuple(WorkerFigure[outcome.name] for outcome in WORKER_OUTCOMES)
 
 
@@ -32,6 +33,11 @@ class CommittedFigures:
     def __init__(self, words: "memoryview[int] | list[int]") -> None:
         self._words = words
         self._counts = [0] * len(WORKER_OUTCOMES)
+
+    def forget(self) -> None:
+        """The database does not know this journal: what another one counted is not to be found there."""
+        for word in _COUNTS:
+            self._words[word] = 0
 
     def begin(self, position: Position, outcomes: Sequence[int]) -> None:
         """Go on from what the database holds."""
@@ -61,10 +67,16 @@ class CommittedFigures:
         self._show(end)
 
     def _show(self, position: Position) -> None:
-        """After a database lost its last commits, old figures stand until it caught up."""
+        """After a database lost its last commits, old figures stand until it caught up.
+
+        That is told by the outcomes: numbers are given again after a loss of power.
+        """
         words = self._words
-        if position.number < words[WorkerFigure.NUMBER]:
+        ended = sum(self._counts)
+        if ended < sum(words[word] for word in _COUNTS):
             return
+        # First, so that whoever reads in between sees no figure fall.
+        words[WorkerFigure.BEYOND] = (ended - (position.number - 1)) & _WORD
         words[WorkerFigure.SEGMENT] = position.segment
         words[WorkerFigure.OFFSET] = position.offset
         words[WorkerFigure.NUMBER] = position.number

@@ -193,6 +193,7 @@ class _Session:
         if gap is not None:
             log.error("journal: %s", gap.detail)
         if stored.position is None:
+            self._committed.forget()
             loop.call(writer.begin_journal(reader.id, place, reader.position))
         self._position = stored.position or reader.position
         self._expected = self._position.number

@@ -66,12 +66,37 @@ def test_packets_that_a_killed_intake_did_not_show_are_received_once_they_are_co
     directory = tmp_path / "journal" / "0000"
     words = {IntakeFigure.LAST_NUMBER: 7, IntakeFigure.DROPPED: 3}
     write_figures(directory / INTAKE_FIGURES, UUID(int=1), words)
-    write_figures(directory / WORKER_FIGURES, UUID(int=1), {WorkerFigure.NUMBER: 10})
+    ended = {WorkerFigure.NUMBER: 10, WorkerFigure.WRITTEN: 8, WorkerFigure.FAILED: 1}
+    write_figures(directory / WORKER_FIGURES, UUID(int=1), ended)
 
     (journal,) = read_journals(tmp_path)
 
     assert journal.received == 12
     assert journal.waiting == 0
+
+
+def test_packets_stored_and_gone_with_the_power_are_received_beside_those_with_their_numbers(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "journal" / "0000"
+    write_figures(directory / INTAKE_FIGURES, UUID(int=1), {IntakeFigure.LAST_NUMBER: 9})
+    ended = {WorkerFigure.NUMBER: 8, WorkerFigure.WRITTEN: 12, WorkerFigure.BEYOND: 5}
+    write_figures(directory / WORKER_FIGURES, UUID(int=1), ended)
+
+    (journal,) = read_journals(tmp_path)
+
+    assert (journal.beyond, journal.received, journal.waiting) == (5, 14, 2)
+
+
+def test_packets_of_before_this_database_knew_the_journal_are_not_received(tmp_path: Path) -> None:
+    directory = tmp_path / "journal" / "0000"
+    write_figures(directory / INTAKE_FIGURES, UUID(int=1), {IntakeFigure.LAST_NUMBER: 103})
+    ended = {WorkerFigure.NUMBER: 103, WorkerFigure.WRITTEN: 2, WorkerFigure.BEYOND: (1 << 64) - 100}
+    write_figures(directory / WORKER_FIGURES, UUID(int=1), ended)
+
+    (journal,) = read_journals(tmp_path)
+
+    assert (journal.beyond, journal.received, journal.waiting) == (-100, 3, 1)
 
 
 @pytest.mark.parametrize("committed", [0, 1, 15], ids=["none", "one", "those of the first segments"])

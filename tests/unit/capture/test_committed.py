@@ -36,3 +36,27 @@ def test_counts_do_not_fall_when_the_database_lost_its_last_commits() -> None:
 
     assert shown_before == 10
     assert words[WorkerFigure.WRITTEN] == 12
+
+
+def test_numbers_given_again_after_a_loss_of_power_are_told_apart_and_held_up_by_nothing() -> None:
+    words = [0] * len(WorkerFigure)
+    figures = CommittedFigures(words)
+    figures.begin(Position(7, 9000, 101), [100, 0, 0, 0, 0, 0])
+
+    figures.add(Position(8, 8500, 71), some_rows(10), 0, 0.5, None)
+
+    assert (words[WorkerFigure.WRITTEN], words[WorkerFigure.NUMBER]) == (110, 71)
+    assert words[WorkerFigure.BEYOND] == 40
+
+
+def test_another_database_begins_to_count_anew() -> None:
+    words = [0] * len(WorkerFigure)
+    CommittedFigures(words).begin(Position(7, 9000, 101), [100, 0, 0, 0, 0, 0])
+
+    figures = CommittedFigures(words)
+    figures.forget()
+    figures.begin(Position(7, 8192, 91), [0, 0, 0, 0, 0, 0])
+    figures.add(Position(7, 9000, 101), some_rows(10), 0, 0.5, None)
+
+    assert (words[WorkerFigure.WRITTEN], words[WorkerFigure.NUMBER]) == (10, 101)
+    assert words[WorkerFigure.BEYOND] == (1 << 64) - 90
