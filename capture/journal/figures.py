@@ -123,9 +123,9 @@ class WorkerFigure(_Word):
     DICTIONARY = auto()
     """Id of the payload dictionary that new rows are compressed with."""
     BEYOND = auto()
-    """Outcomes less the numbers given, as a signed word. Above 0: packets that are stored and that the journal
-    has lost with the machine's power, their numbers given again; below: those of before this database knew it.
-    """
+    """Outcomes less the numbers given, as a signed word. Above 0: packets that are stored and that the
+    journal has lost with the machine's power, their numbers given again; below: those of before this database
+    knew it."""
 
 
 INTAKE_FIGURES = "intake.figures"
