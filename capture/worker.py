@@ -31,6 +31,7 @@ from capture.journal.figures import FigureFile, WorkerFigure
 from capture.journal.reader import JournalReader
 from capture.journal.record import Position, Record
 from capture.keys import KeyMemory, keyed_rules
+from capture.lethal import REASON, Place, find_lethal, lethal_places
 from capture.mark import PacketMark
 from capture.pipeline import Pipeline, Rows
 from capture.rounds import RetentionRounds
@@ -137,9 +138,11 @@ class _Session:
     def __init__(self, worker: Worker, loop: LoopThread) -> None:
         self._options = worker.options
         self._reader = worker.reader
+        self._aside = worker.options.journal_dir.parent / "aside"
         self._words = worker.figures.words
         self._mark = worker.mark
-        self._lethal = worker.lethal
+        self._marked = worker.lethal
+        self._lethal: frozenset[Place] = frozenset()
         self._stop = worker.stop
         self._training = worker.training
         self._loop = loop
@@ -196,6 +199,7 @@ class _Session:
             self._committed.forget()
             loop.call(writer.begin_journal(reader.id, place, reader.position))
         self._position = stored.position or reader.position
+        self._lethal = lethal_places(self._aside, reader.id, self._marked, self._position)
         self._expected = self._position.number
         self._committed.begin(self._position, stored.outcomes)
         self._partitions = loop.call(writer.read_partitions())
@@ -294,24 +298,16 @@ class _Session:
         # What one read gives is of one segment and numbered through: damage lies only before it.
         self._count_damaged(part[0].number, rows)
         self._expected = part[-1].number + 1
-        lethal = self._find_lethal(part)
-        if lethal is None:
-            pipeline.process(part, len(taken), rows)
-        else:
-            pipeline.process(part[:lethal], len(taken), rows)
+        start = 0
+        for lethal in find_lethal(self._lethal, part):
+            pipeline.process(part[start:lethal], len(taken) + start, rows)
             log.error("packet %d has ended two workers and is set aside", part[lethal].number)
-            self._set_aside(part[lethal], "killed two workers")
+            self._set_aside(part[lethal], REASON)
             rows.outcomes[Outcome.FAILED] += 1
-            pipeline.process(part[lethal + 1 :], len(taken) + lethal + 1, rows)
+            start = lethal + 1
+        pipeline.process(part[start:], len(taken) + start, rows)
         taken += part
         return part[-1].end.offset - part[0].offset
-
-    def _find_lethal(self, part: list[Record]) -> int | None:
-        """Where in `part` the packet is that has ended two workers."""
-        if self._lethal is None:
-            return None
-        places = ((record.segment, record.offset) == self._lethal for record in part)
-        return next((at for at, is_lethal in enumerate(places) if is_lethal), None)
 
     def _count_damaged(self, number: int, rows: Rows) -> None:
         """They are known by the numbers that are missing before `number`."""
@@ -367,13 +363,13 @@ class _Session:
         self._commit = None
         refused, seconds = future.result()
         self._committed.add(batch.end, rows, refused, seconds, taken[-1].arrival_us if taken else None)
-        if self._lethal is not None and batch.end[:2] > self._lethal:
+        if self._marked is not None and batch.end[:2] > self._marked:
             self._mark.survive()
         if batch.synchronous:
             self._reader.delete_before(batch.end)
 
     def _set_aside(self, record: Record, reason: str) -> None:
-        set_aside(self._options.journal_dir.parent / "aside", self._reader.id, record, reason)
+        set_aside(self._aside, self._reader.id, record, reason)
 
     def _renew_dictionary(self, pipeline: Pipeline) -> None:
         """Take another dictionary into use, if there is one; it is committed, so every reader can know it."""

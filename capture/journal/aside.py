@@ -45,7 +45,7 @@ class Replay(NamedTuple):
 
 def set_aside(directory: Path, journal: UUID, record: Record, reason: str) -> Path:
     """Keep a packet in `directory`; on disk when this returns. A second time at one place changes nothing."""
-    path = directory / f"{journal}-{record.segment:016d}-{record.offset:010d}{SUFFIX}"
+    path = _path(directory, journal, record.segment, record.offset)
     if path.exists():
         # It may have been made just before a crash: then its name is not on disk yet.
         sync_directory(directory)
@@ -75,6 +75,16 @@ def set_aside(directory: Path, journal: UUID, record: Record, reason: str) -> Pa
 def list_aside(directory: Path) -> list[Path]:
     """The files in `directory` by journal and place; none when there is no such directory."""
     return sorted(directory.glob(f"*{SUFFIX}"))
+
+
+def list_aside_of(directory: Path, journal: UUID, place: tuple[int, int]) -> list[Path]:
+    """Those of one journal, from this place (segment, offset) on."""
+    first = _path(directory, journal, *place)
+    return [path for path in sorted(directory.glob(f"{journal}-*{SUFFIX}")) if path >= first]
+
+
+def _path(directory: Path, journal: UUID, segment: int, offset: int) -> Path:
+    return directory / f"{journal}-{segment:016d}-{offset:010d}{SUFFIX}"
 
 
 def read_aside(path: Path) -> Aside:

@@ -13,11 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from capture.journal.aside import list_aside, read_aside
+from capture.journal.aside import list_aside, read_aside, set_aside
 from capture.journal.figures import FigureFile, WorkerFigure, read_figures
 from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
+from capture.lethal import REASON
 from capture.mark import PacketMark
 from capture.settings import JournalSettings
 from capture.stats import WORKER_OUTCOMES
@@ -232,6 +233,31 @@ def test_packet_at_which_two_workers_died_is_set_aside(
     assert (counts["written"], counts["failed"]) == expected, said
     aside = list_aside(journal.parent / "aside")
     assert [read_aside(path).record.packet for path in aside] == ([bad.packet] if deaths == 2 else [])
+
+
+def test_two_packets_that_end_workers_are_both_set_aside(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    append(writer, [sender.packet(number) for number in range(20)])
+    reader = JournalReader.open(journal)
+    records = reader.read().records
+    reader.close()
+    writer.close()
+    # Both in one batch: the worker that set the first aside died of the second, with nothing committed.
+    set_aside(journal.parent / "aside", reader.id, records[7], REASON)
+    for _ in range(2):
+        figures = FigureFile.open(journal / "worker.figures", WorkerFigure, reader.id)
+        mark = PacketMark(figures.words)
+        mark.find_lethal()
+        mark.set(records[9].segment, records[9].offset)
+        figures.close()
+
+    said = WorkerProcess(journal, database_url, drain=True).finish()
+
+    counts = outcomes(database_url)
+    assert (counts["written"], counts["failed"]) == (18, 2), said
+    aside = list_aside(journal.parent / "aside")
+    assert [read_aside(path).record.packet for path in aside] == [records[7].packet, records[9].packet]
 
 
 def test_killed_worker_s_successor_goes_on_from_the_stored_position(
