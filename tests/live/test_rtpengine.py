@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.live.conftest import Live
+from tests.support.live import Live
 from tests.support.programs import Program, find_program
 from tests.support.recipes import recipe
 from tests.support.trial import free_address

@@ -7,7 +7,7 @@ from pathlib import Path
 import dpkt
 import pytest
 
-from tests.live.conftest import Live, shown
+from tests.support.live import Live, shown
 from tests.support.programs import Program, find_program
 from tests.support.recipes import recipe
 from tests.support.sender import payload

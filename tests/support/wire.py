@@ -3,6 +3,7 @@
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -30,7 +31,7 @@ class Wire:
     """Captures what passes the loopback while the block runs; afterwards it can be read."""
 
     def __init__(self, directory: Path, capture_filter: str) -> None:
-        self.path = directory / "wire.pcapng"
+        self.path = directory / f"wire-{time.monotonic_ns()}.pcapng"
         self._mark = free_address(socket.SOCK_DGRAM)
         wanted = f"({capture_filter}) or udp dst port {self._mark[1]}"
         arguments = ["-i", "lo", "-p", "-q", "-w", self.path, "-f", wanted]
