@@ -1,6 +1,6 @@
 """Every fault, in the order in which `make chaos` makes them."""
 
-from tests.chaos import clocks, cuts, databases, disks, kills, powers
+from tests.chaos import clocks, cuts, databases, disks, journals, kills, lethals, powers
 
 FAULTS = (
     *kills.FAULTS,
@@ -8,5 +8,7 @@ FAULTS = (
     *databases.FAULTS,
     *disks.FAULTS,
     *powers.FAULTS,
+    *journals.FAULTS,
     *clocks.FAULTS,
+    *lethals.FAULTS,
 )

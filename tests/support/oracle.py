@@ -34,6 +34,8 @@ _RECORD = struct.Struct("<IIQqHB16s")
 _CHECKSUM_BYTES = 8
 _NO_FRAME = 3
 """Carrier of a run of TCP bytes that is no frame: no packet."""
+REPLAYED = 4
+"""Carrier of a packet that had been set aside: it was appended before."""
 
 LOOK_EVERY_S = 0.02
 """A segment lives longer: the newest is never deleted, and each is made ahead of need."""
@@ -181,8 +183,8 @@ class SegmentKeeper:
 
 
 def payloads(records: Iterable[Appended]) -> Counter[bytes]:
-    """The payloads of those records that are HEP3 packets."""
-    return Counter(payload_of(record.packet) for record in records if record.carrier != _NO_FRAME)
+    """The payloads of those records that are HEP3 packets, appended for the first time."""
+    return Counter(payload_of(record.packet) for record in records if record.carrier < _NO_FRAME)
 
 
 def read_segment(path: Path) -> list[Appended]:

@@ -42,6 +42,7 @@ class PostgresServer:
             **options,
         }
         self._data = self._directory / "data"
+        self._backup = self._directory / "backup"
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
         if self._account is not None:
@@ -106,6 +107,20 @@ class PostgresServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
+
+    def back_up(self) -> None:
+        """Keep a copy of all data as they are now."""
+        self.shut_down()
+        shutil.rmtree(self._backup, ignore_errors=True)
+        subprocess.run(["cp", "-a", self._data, self._backup], check=True)
+        self.start()
+
+    def restore(self) -> None:
+        """Go back to the copy that was kept."""
+        self.shut_down()
+        shutil.rmtree(self._data)
+        self._backup.rename(self._data)
+        self.start()
 
     def stop(self) -> None:
         """Stop at once and remove every file."""
