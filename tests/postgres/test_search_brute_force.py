@@ -26,8 +26,8 @@ from tests.support.search_storing import CUSTOM, ROUNDS, store_traffic
 from tests.support.search_traffic import HOUR_US, Sent, make_traffic
 
 SEED = int(os.environ.get("SEARCH_SEED", "20261124"))
-QUESTIONS = int(os.environ.get("SEARCH_QUESTIONS", "300"))
-CALLS = int(os.environ.get("SEARCH_CALLS", "250"))
+QUESTIONS = int(os.environ.get("SEARCH_QUESTIONS", "250"))
+CALLS = int(os.environ.get("SEARCH_CALLS", "170"))
 PAGED = 4
 """One question in so many is asked page by page too."""
 

@@ -68,9 +68,9 @@ class Sent:
     payload: bytes
     protocol_type: int
     family: int
-    source: str
+    source: str | None
     source_port: int | None
-    destination: str
+    destination: str | None
     destination_port: int | None
     node: str
     correlation_id: str | None
@@ -85,8 +85,11 @@ class Sent:
         chunks = [
             chunk(1, bytes([self.family])),
             chunk(2, b"\x11"),
-            chunk(ends[0], ip_address(self.source).packed),
-            chunk(ends[1], ip_address(self.destination).packed),
+            *(
+                chunk(kind, ip_address(address).packed)
+                for kind, address in zip(ends, (self.source, self.destination), strict=True)
+                if address is not None
+            ),
             *_ports(self.source_port, self.destination_port),
             chunk(9, struct.pack("!I", self.time_us // 1_000_000)),
             chunk(10, struct.pack("!I", self.time_us % 1_000_000)),
@@ -122,9 +125,11 @@ def make_traffic(random: Random, base_us: int, calls: int, rounds: int) -> list[
     """The messages of so many calls and as many others, in the order of their times, which are distinct but
     for log lines."""
     sent: dict[int, Sent] = {}
-    for number in range(calls):
-        for message in [*_call(random, base_us, number), _other(random, base_us, number)]:
-            sent.setdefault(message.time_us, message)
+    made = [
+        message for n in range(calls) for message in (*_call(random, base_us, n), _other(random, base_us, n))
+    ]
+    for message in made + _flood(random, base_us, 3 * calls) + _telephone(random, base_us, calls):
+        sent.setdefault(message.time_us, message)
     traffic = sorted(sent.values(), key=lambda message: message.time_us)
     logs = [message for message in traffic if message.key == "100_default"]
     for log in random.sample(logs, len(logs) // 2):
@@ -183,6 +188,26 @@ def _call(random: Random, base_us: int, number: int) -> list[Sent]:
         if time_us >= base_us + DENSE_HOURS * HOUR_US:
             break
     return messages
+
+
+def _flood(random: Random, base_us: int, count: int) -> list[Sent]:
+    """As many calls of one message each, in one hour: more than can be looked up one by one."""
+    usual, ends = _values(random), _ends(random)
+    times_us = (base_us + 2 * HOUR_US + random.randrange(HOUR_US) for _ in range(count))
+    return [
+        _sip(random, "1_call", time_us, f"flood-{number}@flood.test", usual, ends, None)
+        for number, time_us in enumerate(times_us)
+    ]
+
+
+def _telephone(random: Random, base_us: int, count: int) -> list[Sent]:
+    """One that registers under one Call-ID all the time."""
+    values, ends = _values(random), _ends(random)
+    times_us = (base_us + random.randrange(DENSE_HOURS * HOUR_US) for _ in range(count))
+    return [
+        _sip(random, "1_registration", time_us, "telephone@10.0.0.9", values, ends, "joined-1")
+        for time_us in times_us
+    ]
 
 
 def _values(random: Random) -> dict[str, str | None]:
@@ -288,6 +313,9 @@ def _other(random: Random, base_us: int, number: int) -> Sent:
     kind = random.choice([1, 54, 100, *REPORT_TYPES])
     call_id = f"call-{random.randrange(max(1, number))}{random.choice('abc')}@example.com"
     correlation_id = random.choice([None, call_id, "joined-1"])
+    for end in ("source", "destination"):
+        if random.random() < 0.1:
+            ends[end] = None
     if kind == 100:
         return _log(random, time_us, f"{random.choice(USERS[:4])} said {random.choice(AGENTS[1:3])}")
     if kind == 1:
@@ -345,7 +373,7 @@ def _sent(
     named: str | None = None,
 ) -> Sent:
     """`said`: the session id that the payload says; `named`: the call that it is about."""
-    pair = "|".join(sorted((ends["source"], ends["destination"])))
+    pair = "|".join(sorted((ends["source"] or "", ends["destination"] or "")))
     sid = said or correlation_id or named or pair
     fields = {
         **own,
@@ -361,7 +389,7 @@ def _sent(
         "protocol_header.capturePass": None,
         "protocol_header.payloadType": protocol_type,
         "protocol_header.protocol": 17,
-        "protocol_header.protocolFamily": ends["family"],
+        "protocol_header.protocolFamily": ends["family"] if ends["source"] or ends["destination"] else None,
         "protocol_header.timeSeconds": time_us // 1_000_000,
         "protocol_header.timeUseconds": time_us % 1_000_000,
     }
