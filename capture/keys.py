@@ -111,8 +111,10 @@ class KeyMemory:
         # Most messages show what earlier ones of their call have shown, so this line is what counts.
         new = [
             index
-            for index, value, known in zip(_INDEXES, values, texts, strict=True)
-            if value and value != known and (known.__class__ is str or value not in known)
+            for index in _INDEXES
+            if (value := values[index])
+            and value != (known := texts[index])
+            and (known.__class__ is str or value not in known)
         ]
         if new or source not in ends or destination not in ends or extra:
             return self._add(place, shown, new, values, source, destination, extra)

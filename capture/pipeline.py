@@ -124,11 +124,9 @@ class Pipeline:
         `find_leaf` passes through: what was given then counts for nothing, and `rows` is of no use.
         """
         for start in range(0, len(records), STRIDE):
-            stride = [
-                (record, origin + start + place)
-                for place, record in enumerate(records[start : start + STRIDE])
-            ]
-            decoded = self._each(self._decode, stride, rows)
+            stride = records[start : start + STRIDE]
+            numbered = list(zip(stride, range(origin + start, origin + start + len(stride)), strict=True))
+            decoded = self._each(self._decode, numbered, rows)
             interpreted = self._each(self._interpret, decoded, rows)
             self._each(self._store, interpreted, rows)
         self._mark.clear()

@@ -86,7 +86,7 @@ def run(options: WorkerOptions) -> None:
     # Per-packet values hold no cycles, so what the collector would look through is only what lives for ever.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
     with closing(JournalReader.open(options.journal_dir)) as reader:
         Worker(options, reader, stop).run()
 

@@ -25,6 +25,9 @@ REMEMBERED_BYTES = 4096
 """Start line, CSeq and addresses of a message whose header is longer are read anew, not kept in memory."""
 
 _TABLE = HeaderTable()
+_CALL_ID, _AUTHORIZATION, _PROXY_AUTHORIZATION, _USER_AGENT = map(
+    READ_HEADERS.index, ("call-id", "authorization", "proxy-authorization", "user-agent")
+)
 
 _LIST_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)*+', re.DOTALL)
 _BRANCH = re.compile(r";[ \t]*+branch[ \t]*+=[ \t]*+([^;,\s]*+)", re.IGNORECASE)
@@ -52,10 +55,9 @@ def parse_head(payload: bytes, names: tuple[str, ...] = ()) -> SipHead:
     table = header_table(names) if names else _TABLE
     reading = _read(payload, table)
     start, values, cseq_method, sender, recipient, contact, asserted, error = reading
-    call_id, _, _, _, _, _, _, _, authorization, proxy_authorization, user_agent, *_ = values
     return SipHead(
         start[1],
-        call_id,
+        values[_CALL_ID],
         cseq_method,
         (
             sender[0],
@@ -65,9 +67,9 @@ def parse_head(payload: bytes, names: tuple[str, ...] = ()) -> SipHead:
             start[4],
             start[5],
             asserted[0],
-            _read_auth_user(authorization, proxy_authorization),
+            _read_auth_user(values[_AUTHORIZATION], values[_PROXY_AUTHORIZATION]),
             contact[0],
-            user_agent,
+            values[_USER_AGENT],
         ),
         _custom_values(reading, table) if names else {},
         error,
@@ -112,9 +114,9 @@ def _read(payload: bytes, table: HeaderTable) -> _Reading:
     is_request, method, _, _, _, _, error = start
     # Without a start line the capture may begin in the middle of a message, with a header.
     values, lines_error = collect(lines if method else ["", *lines], table)
-    call_id, cseq, sender_value, recipient_value, content_length, via, contact_value, asserted_value, *_ = (
-        values
-    )
+    call_id, cseq, sender_value, recipient_value, content_length, via, contact_value, asserted_value = values[
+        :8
+    ]
     request_method = method if is_request else ""
     cseq_method, cseq_error = (
         remembered_cseq(cseq, request_method) if remember else parse_cseq(cseq, request_method)
