@@ -1,8 +1,8 @@
 """Messages of our own making to train the payload dictionary on: SIP dialogs, RTCP, reports, log lines.
 
 From templates and a vocabulary, by chance with a seed: the same ones every time, and nobody's traffic. What
-they share with real traffic is what repeats in it: header names and their order, product names, method lists,
-SDP lines, keys of JSON reports.
+they share with real traffic is what repeats in it: header names and their order (those of RFC 3261 and of the
+carriers' RFCs 3325, 4028, 5009, 7315, 7989), product names, method lists, SDP lines, keys of JSON reports.
 
 `$n4` in a template is four random digits, `$hex4`, `$HEX4` and `$word4` are letters; `$ip`, `$user` and so on
 are what a dialog's messages share.
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 SEED = 20261123
-DIALOGS = 900
+DIALOGS = 2000
 
 _PRODUCTS = """
 Yealink SIP-T46S 66.86.0.15 | 0_$n10@$ip | $n10 | z9hG4bK$n10 | - 20$n3 20$n3 | SDP data
@@ -94,6 +94,41 @@ INVITE P-Preferred-Identity: <sip:$user@$domain>
 INVITE Remote-Party-ID: <sip:$user@$domain>;party=calling;screen=yes;privacy=off
 INVITE Diversion: <sip:$user@$domain>;reason=unconditional
 INVITE Privacy: none
+INVITE Privacy: id
+INVITE P-Asserted-Identity: "$user" <sip:+$user@$domain;user=phone>
+INVITE P-Asserted-Identity: <tel:+$user>
+INVITE P-Called-Party-ID: <sip:$peer@$domain>
+INVITE P-Charging-Vector: icid-value=$hex32;icid-generated-at=$proxy_ip;orig-ioi=$domain
+INVITE P-Access-Network-Info: 3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=$n15
+INVITE P-Visited-Network-ID: "$domain"
+INVITE P-Early-Media: supported
+INVITE History-Info: <sip:$peer@$domain?Reason=SIP%3Bcause%3D302>;index=1
+INVITE Route: <sip:$proxy_ip;lr>
+INVITE Require: 100rel
+INVITE Session-ID: $hex32;remote=00000000000000000000000000000000
+INVITE Date: Mon, 02 Nov 2026 08:15:30 GMT
+INVITE Content-Disposition: session
+INVITE Timestamp: $n10
+200 Session-Expires: 1800;refresher=uas
+200 Require: timer
+200 Accept: application/sdp
+200 P-Asserted-Identity: <sip:$peer@$domain>
+200 P-Charging-Vector: icid-value=$hex32;icid-generated-at=$proxy_ip;orig-ioi=$domain;term-ioi=$domain
+200 Session-ID: $hex32;remote=$hex32
+200 Allow-Events: talk,hold,conference,refer,check-sync
+200 Date: Mon, 02 Nov 2026 08:15:30 GMT
+180 RSeq: 1
+180 Require: 100rel
+180 P-Asserted-Identity: <sip:$peer@$domain>
+183 RSeq: 1
+183 Require: 100rel
+183 P-Early-Media: sendrecv
+183 Session-ID: $hex32;remote=$hex32
+BYE Reason: SIP;cause=200;text="Call completed elsewhere"
+BYE Route: <sip:$proxy_ip;lr>
+BYE Session-ID: $hex32;remote=$hex32
+ACK Route: <sip:$proxy_ip;lr>
+CANCEL Reason: SIP;cause=200;text="Call completed elsewhere"
 INVITE Session-Expires: 1800
 INVITE Session-Expires: 1800;refresher=uac
 INVITE Min-SE: 90
@@ -189,12 +224,7 @@ class _Dialog:
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._client, self._server = (
-            [cell.strip() for cell in self._line(_PRODUCTS).split("|")] for _ in "12"
-        )
-        self._abilities = [
-            [f"Allow: {self._line(_ALLOW)}", f"Supported: {self._line(_SUPPORTED)}"] for _ in range(2)
-        ]
+        self._client, self._server = self._product(), self._product()
         self._shared = {name: chance.choice(_NETS) + str(chance.randrange(1, 255)) for name in _ADDRESSES}
         self._share("user", chance.choice(_NUMBERS))
         self._share("peer", chance.choice(_NUMBERS))
@@ -206,6 +236,8 @@ class _Dialog:
         self._share("to_tag", self._server[2])
         self._cseq = chance.choice((1, 1, 2, 20, 101, 102, chance.randrange(1, 30000)))
         self._proxied = chance.random() < 0.5
+        self._display = chance.choice(("", "", '"$user" ', "Alice ", '"Alice Smith" '))
+        self._phone = chance.choice(("", "", "", ";user=phone"))
 
     def messages(self) -> Iterator[str]:
         kind = self._chance.choices("CROJ", (50, 18, 12, 20))[0]
@@ -259,8 +291,7 @@ class _Dialog:
                 f'{name}: Digest username="$user", realm="$domain", nonce="$word22", uri="{target}",'
                 ' response="$hex32", algorithm=MD5, cnonce="$hex8", qop=auth, nc=00000001'
             )
-        facts = [line.partition(" ")[2] for line in _FACTS.splitlines() if line.startswith(method + " ")]
-        lines += self._chance.sample(facts, min(len(facts), self._chance.randrange(3)))
+        lines += self._facts(method)
         lines.append(f"User-Agent: {self._client[0]}")
         lines += [] if method in _BARE else self._client[6:]
         return self._message(lines, "application/sdp", body) if body else self._with_body(lines, method)
@@ -275,8 +306,15 @@ class _Dialog:
         elif code >= "400":
             cause = self._chance.choice((1, 16, 17, 19, 21, 34, 41))
             lines.append(f'Reason: Q.850;cause={cause};text="NORMAL_CLEARING"')
+        if method == "INVITE":
+            lines += self._facts(code)
         lines.append(f"{self._chance.choice(('Server', 'User-Agent'))}: {self._server[0]}")
         return self._message([*lines, *self._server[6:]], "application/sdp", body)
+
+    def _facts(self, kind: str) -> list[str]:
+        """Up to three of the headers that such messages may carry."""
+        facts = [line.partition(" ")[2] for line in _FACTS.splitlines() if line.startswith(kind + " ")]
+        return self._chance.sample(facts, min(len(facts), self._chance.randrange(4)))
 
     def _head(self, method: str, *, answered: bool, tagged: bool) -> list[str]:
         """From the Vias to the Contact."""
@@ -289,8 +327,8 @@ class _Dialog:
             lines.append("Record-Route: <sip:$proxy_ip;lr;ftag=$from_tag>")
         callee, expires = ("user", ";expires=3600") if method == "REGISTER" else ("peer", "")
         lines += [
-            f"From: {self._chance.choice(('', '$user ', 'Alice '))}<sip:$user@$domain>;tag=$from_tag",
-            f"To: <sip:${callee}@$domain>" + (";tag=$to_tag" if tagged else ""),
+            f"From: {self._display}<sip:$user@$domain{self._phone}>;tag=$from_tag",
+            f"To: <sip:${callee}@$domain{self._phone}>" + (";tag=$to_tag" if tagged else ""),
             "Call-ID: $call_id",
             f"CSeq: {self._cseq} {method}",
         ]
