@@ -6,7 +6,7 @@ The URL goes to asyncpg as it is, so that what libpq knows (`?host=/socket/direc
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
@@ -29,6 +29,7 @@ POOL_WAIT_S = 10
 """How long a request waits for a free connection before it is told that the database is busy."""
 ANSWER_GRACE_S = 5
 """How much longer than `statement_timeout_s` the client waits: the server's own timeout should come first."""
+ROLL_BACK_S = 2
 SETTINGS = {
     "application_name": "rhapsode-api",
     # A generic plan reads every partition's index: 48 ms instead of 1.
@@ -101,8 +102,10 @@ class Reading:
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
-        self.idle = True
-        """Nothing was broken off: the connection can be used for something else."""
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._driver.is_closed())
 
     async def fetch(self, statement: str, *values: object) -> Sequence[Sequence[Any]]:
         """The rows of a statement with the values of `$1`, `$2`, …; DatabaseError when it fails."""
@@ -117,12 +120,10 @@ class Reading:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        self.idle = False
         try:
             yield
-            self.idle = True
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _database_error(error, lost=self._driver.is_closed()) from error
+            raise _database_error(error, lost=self.closed) from error
         except asyncpg.InternalClientError as error:
             # The driver is at the server's last words, and has not seen the connection's end yet.
             raise _database_error(error, lost=True) from error
@@ -148,12 +149,22 @@ async def read_only(
             yield reading
             await reading.execute("commit")
         except BaseException:
-            if reading.idle:
-                with suppress(DatabaseError):
-                    await reading.execute("rollback")
-            if not reading.idle:
+            if not await _roll_back(reading):
                 await connection.invalidate()
             raise
+
+
+async def _roll_back(reading: Reading) -> bool:
+    """End a transaction whatever it is at; False when its connection is of no more use."""
+    if reading.closed:
+        return False
+    try:
+        # The driver first waits for the server to give up what was broken off.
+        async with asyncio.timeout(ROLL_BACK_S):
+            await reading.execute("rollback")
+    except (DatabaseError, TimeoutError):
+        return False
+    return True
 
 
 def _translate(context: ExceptionContext) -> None:

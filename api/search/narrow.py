@@ -64,7 +64,9 @@ class Narrowing(NamedTuple):
     """Each gives calls, more than once perhaps, among which those of all matches are: the key atoms of the
     outermost AND, and an OR of key atoms as one."""
     given: tuple[int, ...] | None = None
-    """Such calls where the question itself tells them."""
+    """Such calls where the question itself tells them, but for those of `apart`."""
+    apart: Sql | None = None
+    """Gives the few calls whose Call-ID a filter has set, and may be any."""
 
 
 class _Atom(NamedTuple):
@@ -78,7 +80,8 @@ class _Atom(NamedTuple):
     """A necessary condition on columns that is not exact."""
     calls: tuple[Sql, ...] = ()
     given: tuple[int, ...] | None = None
-    """The calls of all matches, where the question tells them."""
+    """The calls of all matches, where the question tells them, but for those of `apart`."""
+    apart: Sql | None = None
 
 
 _TRUE = _Atom()
@@ -96,6 +99,7 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
         columns=all_of([in_time, columns]),
         calls=atom.calls,
         given=atom.given,
+        apart=atom.apart,
     )
 
 
@@ -155,12 +159,14 @@ class _Translation:
 
     def _all(self, atoms: Sequence[_Atom]) -> _Atom:
         exact = _joined(all_of, [atom.exact for atom in atoms])
+        told = next((atom for atom in atoms if atom.given is not None), _TRUE)
         return _Atom(
             exact=exact,
             columns=None if exact is not None else _some([self._necessary(atom) for atom in atoms]),
             keys=_some([atom.keys for atom in atoms]),
             calls=tuple(calls for atom in atoms for calls in atom.calls),
-            given=next((atom.given for atom in atoms if atom.given is not None), None),
+            given=told.given,
+            apart=told.apart,
         )
 
     def _any(self, atoms: Sequence[_Atom]) -> _Atom:
@@ -285,9 +291,8 @@ class _Translation:
         set_by_filter = self._key_atom(elsewhere)
         if not set_by_filter.calls:
             return _TRUE
-        return self._any(
-            [self._of_calls([call_hash(call_id) for call_id in _texts(condition.values)]), set_by_filter]
-        )
+        named = self._of_calls([call_hash(call_id) for call_id in _texts(condition.values)])
+        return self._any([named, set_by_filter])._replace(given=named.given, apart=self._apart())
 
     # Atoms
 
@@ -310,7 +315,21 @@ class _Translation:
         if self._key_atoms > MAX_KEY_ATOMS:
             return _TRUE
         calls = self.calls_of(any_of([condition, sql("k.cut")]))
-        return _Atom(keys=sql("m.call in (", calls, ")"), calls=(calls,))
+        # Hidden from the planner, which would look up all messages of all calls and sort them, where a walk
+        # from the newest on ends after a few hundred.
+        return _Atom(keys=sql("coalesce(m.call in (", calls, "), false)"), calls=(calls,))
+
+    def _apart(self) -> Sql:
+        """Calls of these buckets that may have any Call-ID.
+
+        Without a value in it the statement is planned once a connection; its buckets are numbers of ours.
+        """
+        lowers = ", ".join(map(str, self._buckets.lowers))
+        table = keys_table(self._message_class)
+        return sql(
+            f"select k.call from {table} k where k.bucket in ({lowers})"  # noqa: S608
+            " and (k.extra ? 'call_id' or k.cut)"
+        )
 
     def calls_of(self, condition: Sql) -> Sql:
         """The calls of the key rows of these buckets that fulfil a condition."""

@@ -20,7 +20,7 @@ from capture.store.partitions import CatalogEntry, Leaf, leaves_of
 
 MAX_CALLS = 400
 """With more, a walk by time is cheaper than one index look-up a call and bucket."""
-MAX_CALL_KEYS = 8 * MAX_CALLS
+MAX_CALL_KEYS = 3 * MAX_CALLS
 """Key rows looked at to know that: a call may stand in several."""
 MAX_CALL_MESSAGES = 20_000
 """Messages of few calls: a telephone registers under one Call-ID for months."""
@@ -87,13 +87,21 @@ class Snapshot:
 
     async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
         """The calls among which all matches are, or None when they are many or not known."""
-        if narrowing.given is not None and len(narrowing.given) <= MAX_CALLS:
-            return list(narrowing.given)
+        if narrowing.given is not None and (told := await self._told(narrowing, narrowing.given)) is not None:
+            return told
         for calls in narrowing.calls:
             listed = [row[0] for row in await self._fetch(probe(calls))]
             if len(listed) < MAX_CALL_KEYS and len(distinct := set(listed)) <= MAX_CALLS:
                 return list(distinct)
         return None
+
+    async def _told(self, narrowing: Narrowing, given: Sequence[int]) -> list[int] | None:
+        """The calls that the question names, and those that may be named all the same; None when too many."""
+        told = list(given)
+        if narrowing.apart is not None and len(told) <= MAX_CALLS:
+            # A limit as a value would have it planned anew each time.
+            told += [row[0] for row in await self._fetch(sql(narrowing.apart, f" limit {MAX_CALLS + 1}"))]
+        return list(set(told)) if len(told) <= MAX_CALLS else None
 
     async def by_calls(
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int], most: int
@@ -127,13 +135,12 @@ class Snapshot:
 
     async def by_heads(self, message_class: MessageClass, heads: Sequence[Head]) -> list[Candidate]:
         """The rows at these places, newest first."""
-        times = [head.time_us for head in heads]
+        # By time alone: to look for each pair of time and id takes some versions the square of their number.
         return await self._candidates(
             sql(
                 _select(CANDIDATE_COLUMNS, message_class),
-                *(" where m.call = any (", numbers({head.call for head in heads}), ")"),
-                *(" and m.id = any (", numbers(head.id for head in heads), ")"),
-                *(" and m.time_us between ", number(min(times)), " and ", number(max(times))),
+                *(" where m.time_us = any (", numbers({head.time_us for head in heads}), ")"),
+                *(" and m.id + 0 = any (", numbers(head.id for head in heads), ")"),
             )
         )
 

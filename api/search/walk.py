@@ -6,6 +6,7 @@ and finds little is a long scan, and a scanner process decides while the next sl
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from time import perf_counter
@@ -24,6 +25,12 @@ SLICE_S = 0.003
 NEAR_ROWS = 4000
 """Candidates decided here before a search that finds fewer than one in four becomes a long scan."""
 FIRST_ROWS, MOST_ROWS = 256, 4096
+SPARE_ROWS = 8
+LONG_CHARS = 6
+"""So much of a number's beginning is no whole country or area."""
+_WILDCARD = re.compile("[%_]")
+FEW_CALLS = 32
+"""With more, their messages are hardly ever as few as FIRST_ROWS."""
 SLICE_BYTES = 4 * 1024 * 1024
 """Stored payload fetched at once, as far as the slice before tells; two such slices are held."""
 HELD_BYTES = 128 * 1024 * 1024
@@ -85,11 +92,12 @@ class Walk:
         self._scanners = scanners
         self._held = held
         self._node = node
-        # What names its calls asks for few rows, wherever they are.
-        self._first_group = MAX_GROUP if _names_calls(query.where) else first_group
+        # What names a value is likely to ask for few rows, wherever they are.
+        self._first_group = MAX_GROUP if _names_a_value(query.where) else first_group
         self._task = Task(query.message_class, query.where, tuple(custom_headers))
         self._judge = Judge(query.message_class, query.where, custom_headers, payloads.codec)
         self._rows = FIRST_ROWS
+        self._wanted = FIRST_ROWS
         self._decided = 0
         self.found: list[Found] = []
         """Newest first."""
@@ -101,6 +109,7 @@ class Walk:
 
     async def run(self, wanted: int) -> None:
         """Walk until `wanted` matches are found or nothing is left."""
+        self._wanted = wanted
         async with aclosing(self._slices()) as slices:
             async for rows in slices:
                 await self._payloads.learn(self._snapshot, rows)
@@ -162,11 +171,19 @@ class Walk:
 
     async def _slices(self) -> AsyncGenerator[list[Candidate], None]:
         """Candidates, newest first."""
-        for group in grouped(self._buckets, self._first_group):
+        groups = list(grouped(self._buckets, self._first_group))
+        while groups:
+            group = groups.pop(0)
             if self.reached is not None and group.lower_us > self.reached.time_us:
                 continue
             narrowing = narrow(self._query, group)
             calls = await self._snapshot.few_calls(narrowing)
+            if calls is None and self._first_group > 1 < len(group.lowers):
+                # Many, so that the newest are likely to do.
+                self._first_group = 1
+                ahead = [bucket for bucket in self._buckets if bucket.lower_us < group.upper_us]
+                groups = list(grouped(ahead))
+                continue
             parts = self._by_time(narrowing) if calls is None else self._by_calls(narrowing, calls)
             async with aclosing(parts):
                 async for rows in parts:
@@ -180,7 +197,9 @@ class Walk:
         if not calls:
             return
         message_class = self._query.message_class
-        rows = await self._snapshot.by_calls(message_class, narrowing, calls, FIRST_ROWS)
+        rows = None
+        if len(calls) <= FEW_CALLS:
+            rows = await self._snapshot.by_calls(message_class, narrowing, calls, FIRST_ROWS)
         if rows is not None:
             rest = [row for row in rows if self._is_ahead(row.time_us, row.id)]
             if rest:
@@ -199,14 +218,14 @@ class Walk:
         rest = [head for head in heads if self._is_ahead(head.time_us, head.id)]
         start = 0
         while start < len(rest):
-            end = start + self._rows
+            end = start + self._slice_rows()
             yield await self._snapshot.by_heads(self._query.message_class, rest[start:end])
             start = end
 
     async def _by_time(self, narrowing: Narrowing) -> AsyncGenerator[list[Candidate], None]:
         before = self.reached
         while True:
-            asked = self._rows
+            asked = self._slice_rows()
             rows = await self._snapshot.by_time(self._query.message_class, narrowing, before, asked)
             if rows:
                 before = Position(rows[-1].time_us, rows[-1].id)
@@ -214,17 +233,33 @@ class Walk:
             if len(rows) < asked:
                 return
 
+    def _slice_rows(self) -> int:
+        """How many candidates to ask for now: where most of them match, hardly more than are missing."""
+        if not self._decided:
+            return min(self._rows, self._wanted)
+        share = len(self.found) / self._decided
+        if share < 0.25:
+            return self._rows
+        return min(self._rows, SPARE_ROWS + int(1.2 * (self._wanted - len(self.found)) / share))
+
     def _resize(self, rows: Sequence[Candidate]) -> None:
         """The next slice is larger, as far as its payloads are likely to fit."""
         mean_bytes = sum(len(row.raw) for row in rows) // len(rows) + 1
         self._rows = max(1, min(2 * self._rows, MOST_ROWS, SLICE_BYTES // mean_bytes))
 
 
-def _names_calls(expression: Expression) -> bool:
+def _names_a_value(expression: Expression) -> bool:
+    """Whether all matches have one value of a field, given whole or by a long beginning."""
     match expression:
-        case Condition(field="sid" | "call_id", operator=Operator.EQUAL):
-            return True
+        case Condition(operator=Operator.EQUAL, values=values):
+            return any(isinstance(value, str) for value in values)
+        case Condition(operator=Operator.LIKE, values=values):
+            return all(_is_long_beginning(str(value)) for value in values)
         case And(parts=parts):
-            return any(map(_names_calls, parts))
+            return any(map(_names_a_value, parts))
         case _:
             return False
+
+
+def _is_long_beginning(pattern: str) -> bool:
+    return len(_WILDCARD.split(pattern, 1)[0]) >= LONG_CHARS

@@ -81,6 +81,14 @@ def _message_table(message_class: MessageClass) -> Table:
         Column("raw", LargeBinary, nullable=False),
         Index(f"{name}_time_us_id_idx", "time_us", "id"),
         Index(f"{name}_call_idx", "call"),
+        Index(
+            f"{name}_status_idx",
+            "method",
+            "time_us",
+            "id",
+            postgresql_where=text("method >= '4' AND method < '7'"),
+        ),
+        Index(f"{name}_changed_idx", "time_us", "id", postgresql_where=text("extra ? 'fields'")),
         postgresql_partition_by="RANGE (time_us)",
     )
 
@@ -108,8 +116,13 @@ def _key_table(message_class: MessageClass) -> Table:
         Column("extra", JSONB, comment='custom headers and script fields: {"name": ["value", …]}'),
         *indexes,
         Index(f"{name}_cut_idx", "call", postgresql_where=text("cut")),
+        Index(f"{name}_call_id_idx", "call", postgresql_where=text("extra ? 'call_id'")),
         Index(
-            f"{name}_extra_idx", "extra", postgresql_using="gin", postgresql_ops={"extra": "jsonb_path_ops"}
+            f"{name}_extra_idx",
+            "extra",
+            postgresql_using="gin",
+            postgresql_ops={"extra": "jsonb_path_ops"},
+            postgresql_where=text("extra IS NOT NULL"),
         ),
         postgresql_partition_by="RANGE (bucket)",
     )

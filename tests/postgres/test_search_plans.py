@@ -133,3 +133,34 @@ async def test_newest_rows_are_read_off_the_time_index(busy_engine: AsyncEngine)
 
     assert [node["Node Type"] for node in nodes] == ["Index Scan"]
     assert nodes[0]["Scan Direction"] == "Backward"
+
+
+async def test_rare_status_is_found_by_its_index(busy_engine: AsyncEngine):
+    query = Query(
+        MessageClass.CALL,
+        START_US,
+        START_US + HOUR_US - 1,
+        200,
+        Condition("method", Operator.EQUAL, ("604",)),
+    )
+
+    ((_, narrowing),) = await _narrowed(busy_engine, query)
+    (nodes,) = (await _plan(busy_engine, by_time(MessageClass.CALL, narrowing, None, 20))).values()
+
+    assert [node["Node Type"] for node in nodes] == ["Bitmap Heap Scan"]
+
+
+async def test_many_calls_are_walked_from_the_newest_on(busy_engine: AsyncEngine):
+    query = Query(
+        MessageClass.CALL,
+        START_US,
+        START_US + HOUR_US - 1,
+        200,
+        Condition("from_user", Operator.LIKE, ("u%",)),
+    )
+
+    ((_, narrowing),) = await _narrowed(busy_engine, query)
+    plan = await _plan(busy_engine, by_time(MessageClass.CALL, narrowing, None, 20))
+
+    (messages,) = (nodes for table, nodes in plan.items() if table.startswith("messages"))
+    assert [(node["Node Type"], node["Scan Direction"]) for node in messages] == [("Index Scan", "Backward")]
