@@ -8,6 +8,7 @@ HEPv1, time 0, and times more than a year off the median (a swapped byte order w
 import statistics
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,11 @@ from typing import Final, Literal, NamedTuple
 
 from capture.errors import HepError
 from capture.hep.chunks import GENERIC, MAGICS, MICROSECONDS, SECONDS, walk
+from capture.hep.decode import decode_packet
 from capture.hep.legacy import time_offset
+from capture.route import MessageClass, classify, route_sip
+from capture.sip.parse import parse_message
+from capture.store.expiry import FOR_EVER, KeptSince
 from rhapsode.errors import SendError
 from rhapsode.pcap import read_hep
 from rhapsode.target import Target, connect
@@ -32,8 +37,8 @@ class Survey(NamedTuple):
     """What a capture holds; times in microseconds since the Unix epoch."""
 
     packets: int
-    older: int
-    """Packets with a time before the one asked about."""
+    older: Counter[MessageClass]
+    """Packets that are older than their class is kept."""
     movable: range
     """The times that `now` moves, up to the newest; empty when there is none."""
 
@@ -48,21 +53,35 @@ class SendReport(NamedTuple):
     """Packets that this carrier cannot bring."""
 
 
-def survey(path: Path, warn: Callable[[str], None], oldest_us: int | None = None) -> Survey:
-    """Read a capture through once, counting packets whose time is before `oldest_us` (since the Unix epoch).
+def survey(path: Path, warn: Callable[[str], None], since: KeptSince = FOR_EVER) -> Survey:
+    """Read a capture through once, counting packets whose time is before that from which their class is kept.
 
     SendError when the file is no capture or holds no HEP packet.
     """
     packets = 0
     times = array("Q")
+    older: Counter[MessageClass] = Counter()
+    youngest_us = max(since.values())
     for packet in read_hep(path, warn):
         packets += 1
         if time_us := packet_time_us(packet):
             times.append(time_us)
+            if _EARLIEST_US <= time_us < youngest_us:
+                message_class = _class_of(packet)
+                older[message_class] += time_us < since[message_class]
     if packets == 0:
         raise SendError(f"{path} holds no HEP packet")
-    older = sum(_EARLIEST_US <= time_us < oldest_us for time_us in times) if oldest_us is not None else 0
-    return Survey(packets, older, _movable(times))
+    return Survey(packets, +older, _movable(times))
+
+
+def _class_of(packet: bytes) -> MessageClass:
+    """What a receiver takes it for; what cannot be decoded is not stored anyway."""
+    try:
+        decoded = decode_packet(packet)
+    except HepError:
+        return MessageClass.OTHER
+    _, message_class = classify(decoded.protocol_type, decoded.payload)
+    return route_sip(parse_message(decoded.payload).cseq_method) if message_class is None else message_class
 
 
 def _movable(times: Sequence[int]) -> range:
@@ -82,23 +101,16 @@ def send(
     rate: float | None = None,
     now: bool = False,
     loop: int = 1,
-    oldest_us: int | None = None,
     progress: Callable[[int], None] | None = None,
     warn: Callable[[str], None],
 ) -> SendReport:
     """Send every HEP packet of a capture `loop` times, `rate` packets a second or as fast as it goes.
 
-    `oldest_us`: the oldest time that the receiver keeps; older packets are warned of, unless `now`.
     `progress` is told the number of packets sent so far. SendError when file or target are not usable.
     """
     if loop < 1 or (rate is not None and rate <= 0):
         raise ValueError("loop and rate must be positive")
-    contents = survey(path, warn, oldest_us)
-    if contents.older and not now:
-        warn(
-            f"{contents.older} of {contents.packets} packets are older than the receiver keeps and will be "
-            f"filtered; --now moves their times to the present"
-        )
+    contents = survey(path, warn)
     with closing(connect(host, port, tcp, warn)) as target:
         player = _Player(target, Pace(rate), progress)
         for _ in range(loop):

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from capture.intake.sockets import split_address
+from rhapsode.commands.options import Config
 from rhapsode.errors import SettingsError
+from rhapsode.settings import load_settings
 
 EXAMPLE = "Example: rhapsode send calls.pcap --to 127.0.0.1:9060 --now --rate 500"
-OLD_S = 14 * 86400
-"""Older packets are worth a word: who looks for them looks at the present first."""
 
 
 def send_file(
@@ -38,19 +38,27 @@ def send_file(
         typer.Option("--now", help="Move the times in the packets to the present, keeping their distances."),
     ] = False,
     loop: Annotated[int, typer.Option("--loop", metavar="N", min=1, help="How often to play the file.")] = 1,
+    config: Config = None,
 ) -> None:
-    """Send the HEP packets of a capture."""
+    """Send the HEP packets of a capture.
+
+    Says beforehand which packets are older than they are kept by the settings here (`[retention]`).
+    """
+    from capture.store.expiry import kept_since
     from rhapsode.send import send, survey
 
     host, port = split_address(to)
     if not host:
         raise SettingsError(f"{to!r} names no host to send to")
     warn = _warner()
-    contents = survey(file, warn, (time.time_ns() // 1000) - OLD_S * 1_000_000)
+    retention = load_settings({}, config).retention
+    contents = survey(file, warn, kept_since(retention, time.time_ns() // 1000))
     if contents.older and not now:
+        keys = [(message_class.retention_key, count) for message_class, count in contents.older.items()]
+        which = ", ".join(f"{count} of {key} (kept {getattr(retention, key)})" for key, count in sorted(keys))
         warn(
-            f"{contents.older} of {contents.packets} packets are more than {OLD_S // 86400} days old: "
-            "search at their own time, or send them with --now"
+            f"{contents.older.total()} of {contents.packets} packets are older than they are kept, and will"
+            f" not be stored: {which}. --now moves their times to the present"
         )
     with _progress(contents.packets * loop) as progress:
         done = send(file, host, port, tcp=tcp, rate=rate, now=now, loop=loop, progress=progress, warn=warn)

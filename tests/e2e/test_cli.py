@@ -16,7 +16,7 @@ from capture.journal.record import Carrier, Record
 from tests.support.captures import hep_packets
 from tests.support.frames import ipv4, udp, write_pcap
 from tests.support.hep_bytes import a_hep3
-from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, run, wait_for_outcomes
+from tests.support.rhapsode import ADMIN_PASSWORD, KEEP_ALL, Rhapsode, rhapsode_up, run, wait_for_outcomes
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "data"
 CAPTURE = CORPUS / "hepgen-b2bcall.pcap"
@@ -130,12 +130,14 @@ def test_send_warns_of_old_packets_beforehand_and_names_now(tmp_path: Path) -> N
         to = f"127.0.0.1:{receiver.getsockname()[1]}"
 
         plain = run("send", old, "--to", to)
+        kept = run("send", old, "--to", to, extra=KEEP_ALL)
         moved = run("send", old, "--to", to, "--now")
 
     assert plain.stderr == (
-        "warning: 1 of 1 packets are more than 14 days old: "
-        "search at their own time, or send them with --now\n"
+        "warning: 1 of 1 packets are older than they are kept, and will not be stored: 1 of other"
+        " (kept 14d). --now moves their times to the present\n"
     )
+    assert kept.stderr == ""
     assert moved.stderr == ""
 
 
@@ -154,7 +156,7 @@ def test_roles_run_alone_and_together_do_what_up_does(tmp_path: Path, empty_data
     assert "user admin" not in run("migrate", *database).stdout
     with (
         Rhapsode("intake", *data, "--hep", "127.0.0.1:0", "--metrics", "127.0.0.1:0") as intake,
-        Rhapsode("worker", *data, *database) as worker,
+        Rhapsode("worker", *data, *database, extra=KEEP_ALL) as worker,
         Rhapsode("api", *data, *database, "--http", "127.0.0.1:0") as api,
     ):
         host, port = intake.hep

@@ -15,7 +15,7 @@ import pytest
 from capture.hep.decode import decode_packet
 from rhapsode.send import send
 from tests.support.captures import CORPUS, hep_packets
-from tests.support.rhapsode import Rhapsode, metrics, rhapsode_up, wait_for_outcomes
+from tests.support.rhapsode import KEEP_ALL, Rhapsode, metrics, rhapsode_up, wait_for_outcomes
 
 CAPTURES = sorted(CORPUS.glob("*.pcap"))
 OVER_TCP = frozenset(["kamailio-hep3-over-tcp"])
@@ -99,7 +99,7 @@ def system(packets: list[Seen]) -> Iterator[Rhapsode]:
     """A running Rhapsode that has received and stored the corpus."""
     with tempfile.TemporaryDirectory(prefix="rhapsode-corpus-") as directory:
         Path(directory).chmod(0o711)
-        with rhapsode_up(Path(directory) / "data") as running:
+        with rhapsode_up(Path(directory) / "data", extra=KEEP_ALL) as running:
             host, port = running.hep
             for capture in CAPTURES:
                 send(capture, host, port, tcp=capture.stem in OVER_TCP, warn=pytest.fail)

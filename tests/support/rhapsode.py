@@ -19,8 +19,12 @@ from typing import Self
 import httpx
 import psutil
 
+from capture.settings import RetentionSettings
+
 ROOT = Path(__file__).parents[2]
 ADMIN_PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for one test
+KEEP_ALL = {f"RHAPSODE_RETENTION__{key.upper()}": "0" for key in RetentionSettings.model_fields}
+"""For captures with times of their own, which grow old."""
 READY_S = 60.0
 STOP_S = 15.0
 _LAST_READY_LINE = "receive buffer "

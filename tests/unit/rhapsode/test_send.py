@@ -10,6 +10,8 @@ import pytest
 
 from capture.hep.decode import decode_packet
 from capture.hep.framing import Framer, Rubbish
+from capture.route import MessageClass
+from capture.store.expiry import FOR_EVER
 from rhapsode.errors import SendError
 from rhapsode.send import Pace, packet_time_us, rewrite_time, send, survey
 from tests.support.frames import TCP, ipv4, tcp, udp, write_pcap
@@ -107,12 +109,16 @@ def test_time_that_32_bits_cannot_hold_is_not_written(shift_us: int) -> None:
 # ---- what a capture holds ----
 
 
-def test_survey_counts_packets_older_than_a_time(tmp_path: Path) -> None:
-    path = capture_of(tmp_path, *[a_hep3(seconds=TIME_S + minute * 60) for minute in range(10)], legacy(1))
+def test_survey_counts_by_class_the_packets_that_are_no_longer_kept(tmp_path: Path) -> None:
+    others = [a_hep3(seconds=TIME_S + minute * 60) for minute in range(10)]
+    report = hep3(*common_chunks(KAMAILIO), chunk(0xB, b"\x05"), chunk(0xF, b"{}"))
+    path = capture_of(tmp_path, *others, report, legacy(1))
+    since = {**FOR_EVER, MessageClass.OTHER: TIME_US + 4 * 60_000_000, MessageClass.RTCP: TIME_US + 1}
 
-    found = survey(path, no_warning, oldest_us=TIME_US + 4 * 60_000_000)
+    found = survey(path, no_warning, since)
 
-    assert (found.packets, found.older) == (11, 4)
+    assert found.packets == 12
+    assert found.older == {MessageClass.OTHER: 4, MessageClass.RTCP: 1}
     assert found.movable[-1] == TIME_US + 9 * 60_000_000
 
 
@@ -121,9 +127,9 @@ def test_times_that_are_none_are_neither_old_nor_the_newest(tmp_path: Path) -> N
     odd = [a_hep3(seconds=seconds) for seconds in (0, 59, swapped)]
     path = capture_of(tmp_path, *[a_hep3(), a_hep3(seconds=TIME_S + 1)] * 2, *odd)
 
-    found = survey(path, no_warning, oldest_us=TIME_US)
+    found = survey(path, no_warning, dict.fromkeys(MessageClass, TIME_US))
 
-    assert found.older == 0
+    assert not found.older
     assert found.movable[-1] == TIME_US + 1_000_000
     assert 59_775_048 not in found.movable
 
@@ -223,7 +229,7 @@ def test_now_moves_the_newest_to_the_present_and_keeps_distances(tmp_path: Path)
 
     before_us = time.time_ns() // 1000
     with udp_receiver() as receiver:
-        send(path, *receiver.getsockname(), now=True, oldest_us=TIME_US, warn=no_warning)
+        send(path, *receiver.getsockname(), now=True, warn=no_warning)
         arrived = receive(receiver, 4)
 
     times = [packet_time_us(packet) for packet in arrived]
@@ -248,19 +254,6 @@ def test_now_makes_each_pass_anew_and_none_lies_in_the_future(tmp_path: Path) ->
     assert first is not None
     assert second is not None
     assert first < second
-
-
-def test_old_packets_are_warned_of_before_anything_is_sent(tmp_path: Path) -> None:
-    path = capture_of(tmp_path, a_hep3(), a_hep3(seconds=TIME_S + 100))
-    warnings: list[str] = []
-
-    with udp_receiver() as receiver:
-        send(path, *receiver.getsockname(), oldest_us=TIME_US + 1, warn=warnings.append)
-
-    assert warnings == [
-        "1 of 2 packets are older than the receiver keeps and will be filtered; "
-        "--now moves their times to the present"
-    ]
 
 
 def test_target_that_refuses_tcp_is_named(tmp_path: Path) -> None:
