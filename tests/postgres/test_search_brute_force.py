@@ -50,6 +50,9 @@ async def searched(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[Api
 
 async def test_answers_equal_a_look_at_every_message(searched: tuple[Api, list[Sent]]) -> None:
     api, messages = searched
+    for message_class in MessageClass:
+        known = {name for message in messages if message.key == message_class.key for name in message.fields}
+        assert known == set(class_fields(message_class, CUSTOM)), "every field can be asked for"
     await _searches_are_right(api, messages)
     await _transactions_are_right(api, messages)
 
