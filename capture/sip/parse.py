@@ -217,9 +217,12 @@ def _read_branch(via: str) -> str:
 
 
 def _first_of_list(value: str) -> str:
-    """Up to the first comma outside quotes."""
-    match = _LIST_ITEM.match(value)
-    return match[0].rstrip(BLANKS) if match else ""
+    """Up to the first comma outside quotes; in an endless item, up to the first comma."""
+    match = _LIST_ITEM.match(value, 0, SCANNED_CHARS)
+    if match is None:
+        return ""
+    item = value.partition(",")[0] if match.end() == SCANNED_CHARS else match[0]
+    return item.rstrip(BLANKS)
 
 
 def _read_username(credentials: str) -> str:
