@@ -18,13 +18,13 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from api.errors import AccountError, ApiError
 from capture.errors import CaptureError, SchemaMismatch
 from capture.intake.sockets import Sockets
 from rhapsode import roles
+from rhapsode.early_stop import keep_early_stop
 from rhapsode.errors import RhapsodeError
 from rhapsode.logs import set_up_logs
 from rhapsode.settings import Settings
@@ -34,11 +34,6 @@ log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 ORPHAN_LIMIT_S = 12.0
 """How long a child may go on tidying up after its supervisor was killed."""
-
-HANDLER_WAIT_S = 60.0
-"""A role that has no handler by then hangs in its start."""
-HANDLER_POLL_S = 0.02
-"""Nothing tells that a handler was set."""
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 3
@@ -96,7 +91,7 @@ def main(memory: int) -> int:
     if plan.role == "prepare":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     else:
-        _keep_early_stop()
+        keep_early_stop()
     _end_with_supervisor(plan.lifeline)
     set_up_logs(plan.settings.log, plan.name)
     try:
@@ -125,27 +120,6 @@ def _run(plan: Plan) -> None:
             made = roles.prepare(plan.settings, plan.database_url)
             if made is not None:
                 os.write(plan.report, made.encode())
-
-
-def _keep_early_stop() -> None:
-    """Hand a SIGTERM that comes before the role has its own handler on to that handler."""
-    stopped = threading.Event()
-
-    def note(_: int, __: FrameType | None) -> None:
-        stopped.set()
-
-    def hand_on() -> None:
-        deadline = time.monotonic() + HANDLER_WAIT_S
-        while signal.getsignal(signal.SIGTERM) is note:
-            if time.monotonic() > deadline:
-                os._exit(EXIT_FAILED)
-            time.sleep(HANDLER_POLL_S)
-        if stopped.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, note)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    threading.Thread(target=hand_on, name="early-stop", daemon=True).start()
 
 
 def _end_with_supervisor(lifeline: int) -> None:

@@ -21,6 +21,7 @@ from rhapsode.commands.options import (
     Workers,
 )
 from rhapsode.commands.up import say
+from rhapsode.early_stop import keep_early_stop
 from rhapsode.errors import SettingsError
 from rhapsode.lock import DirectoryLock
 from rhapsode.logs import set_up_logs
@@ -49,6 +50,7 @@ def intake(
     lock = _share_directory(settings)
     sockets = open_sockets(settings.hep, settings.intake)
     _serve_metrics(metrics, settings)
+    keep_early_stop()
     say(f"hep {shown_address(settings.hep, sockets.port)}")
     say(f"receive buffer {sockets.granted_bytes} bytes")
     roles.run_intake(settings, sockets)
@@ -74,6 +76,7 @@ def worker(
     )
     roles.refuse_scripts(settings)
     lock = _share_directory(settings)
+    keep_early_stop()
     _serve_metrics(metrics, settings)
     directory = settings.data_dir / "journal" / journal
     roles.run_worker(settings, running_database(settings), directory, until_drained=until_drained)
@@ -101,6 +104,7 @@ def api(
     )
     url = running_database(settings)
     sock = open_web_socket(settings.http)
+    keep_early_stop()
     scheme = "http" if settings.web.cert is None else "https"
     say(f"web {scheme}://{shown_address(settings.http, sock.getsockname()[1])}")
     roles.run_api(settings, url, sock, alone=True)
