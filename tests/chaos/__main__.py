@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from tests.chaos.fault import Fault, Result, run, scene
+from tests.chaos.fault import AWAY_S, Fault, Result, run, scene
 from tests.chaos.plan import FAULTS
 
 FIGURES = (
@@ -28,6 +28,7 @@ FIGURES = (
     "s",
 )
 LAST_LINES = 60
+AWAY_LONG_S = 120.0
 
 
 def main() -> int:
@@ -80,7 +81,10 @@ def _made_in_one_scene(faults: deque[Fault], short: bool, seed: int, long: bool)
     made.
     """
     first = faults[0]
-    with scene(first.system, f"{seed} {first.name}", long=long) as made, ExitStack() as ends:
+    with (
+        scene(first.system, f"{seed} {first.name}", away_s=AWAY_LONG_S if long else AWAY_S) as made,
+        ExitStack() as ends,
+    ):
         try:
             if not first.lives:
                 ends.enter_context(made.life(*first.system.arguments))

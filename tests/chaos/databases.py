@@ -8,8 +8,6 @@ import asyncpg
 from tests.chaos.fault import Fault, Scene, System
 from tests.chaos.private_disk import cannot_mount, fill
 
-AWAY_S = 30.0
-AWAY_LONG_S = 120.0
 REFUSING_S = 5.0
 SERVER = System(
     "server",
@@ -31,7 +29,7 @@ def be_away(scene: Scene) -> None:
     server = scene.at_server()
     scene.trial.wait_for_more()
     server.shut_down()
-    threading.Event().wait(AWAY_LONG_S if scene.long else AWAY_S)
+    threading.Event().wait(scene.away_s)
     answer = scene.trial.witness.health()
     assert answer.status_code == 503, answer.text
     server.start()
@@ -104,8 +102,8 @@ async def _execute(url: str, statements: tuple[str, ...]) -> None:
 
 FAULTS = (
     Fault("PostgreSQL restarted", restart, times=3, short=1, system=SERVER),
-    Fault("PostgreSQL away", be_away, system=SERVER),
-    Fault("PostgreSQL read-only", be_read_only, times=2, short=1, system=SERVER),
+    Fault("PostgreSQL away", be_away, short=1, system=SERVER),
+    Fault("PostgreSQL read-only", be_read_only, times=2, system=SERVER),
     Fault("PostgreSQL out of connections", refuse_connections, times=2, short=1, system=SERVER),
     Fault("PostgreSQL's disk full", fill_disk, times=2, system=SMALL_DISK, impossible=cannot_mount),
 )

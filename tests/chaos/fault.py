@@ -25,6 +25,7 @@ from tests.support.trial import PATIENCE_S, Tally, Trial, ended
 UDP_RATE = 1500
 TCP_RATE = 600
 """Packets a second, each; their sum is beyond 2,000."""
+AWAY_S = 30.0
 _POLL_S = 0.05
 
 
@@ -77,11 +78,11 @@ class Result:
 class Scene:
     """A system on trial with its surroundings, for a fault to act upon."""
 
-    def __init__(self, trial: Trial, chance: random.Random, long: bool) -> None:
+    def __init__(self, trial: Trial, chance: random.Random, away_s: float) -> None:
         self.trial = trial
         self.chance = chance
-        self.long = long
-        """There is time: what is away may be away for longer."""
+        self.away_s = away_s
+        """How long a database is away."""
         self.before = Tally(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
         """What came of the packets of earlier faults."""
         self.turn = 0
@@ -142,7 +143,7 @@ class Scene:
 
 
 @contextmanager
-def scene(system: System, seed: str, *, long: bool = False) -> Iterator[Scene]:
+def scene(system: System, seed: str, *, away_s: float = AWAY_S) -> Iterator[Scene]:
     """A new system of this kind, not alive yet."""
     with ExitStack() as stack:
         made = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rhapsode-chaos-")))
@@ -164,7 +165,7 @@ def scene(system: System, seed: str, *, long: bool = False) -> Iterator[Scene]:
                 seen_by_up=None if proxy is None else proxy.url,
             )
         )
-        made_scene = Scene(trial, random.Random(seed), long)
+        made_scene = Scene(trial, random.Random(seed), away_s)
         made_scene.server, made_scene.proxy = server, proxy
         yield made_scene
 

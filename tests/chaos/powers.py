@@ -16,7 +16,12 @@ PAGE = 4096
 STEP_BACK_S = -3600
 NEARLY = 500
 GONE = 'rhapsode_journal_gone_packets{journal="0000"}'
-SELDOM = {"RHAPSODE_JOURNAL__SYNC_S": "10", "RHAPSODE_JOURNAL__SEGMENT_BYTES": str(16 << 20)}
+SELDOM = {
+    "RHAPSODE_JOURNAL__SYNC_S": "10",
+    "RHAPSODE_JOURNAL__SEGMENT_BYTES": str(16 << 20),
+    # Whole batches, so that the worker is not behind.
+    "RHAPSODE_STORAGE__BATCH_ROWS": "2000",
+}
 """The database is ahead of the disk by seconds."""
 OFTEN = {"RHAPSODE_JOURNAL__SYNC_S": "0.3"}
 """Segments come and go meanwhile."""
@@ -96,7 +101,7 @@ FAULTS = (
     Fault(
         "power loss",
         lose_power,
-        times=10,
+        times=6,
         short=2,
         lives=True,
         impossible=cannot_make,

@@ -257,12 +257,17 @@ class Trial:
         return self.witness.figures()
 
     def wait_until(self, holds: Callable[[dict[str, float]], bool], what: str) -> dict[str, float]:
-        """Until the figures are so; they then. AssertionError that says `what` otherwise."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Until the figures are so; they then.
+
+        AssertionError that says `what` otherwise: while packets come to an end, there is hope.
+        """
+        deadline, before = time.monotonic() + PATIENCE_S, 0.0
         while True:
             figures = self.figures()
             if holds(figures):
                 return figures
+            if received(figures) > ended(figures) > before:
+                deadline, before = time.monotonic() + PATIENCE_S, ended(figures)
             assert time.monotonic() < deadline, f"waited in vain until {what}: {figures}"
             time.sleep(_POLL_S)
 
