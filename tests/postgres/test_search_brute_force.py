@@ -1,6 +1,6 @@
 """Narrowing held to its word: answers and pages equal to what a look at every message finds.
 
-The answers expected come from how the messages were written (`tests.support.search_traffic`) and from the
+The answers expected come from how the messages were written (`tests.support.search_messages`) and from the
 description of the value syntax (`tests.support.search_oracle`); they share nothing with the code under test.
 Pages are asked of the searcher, with the condition that the API read: HTTP has no pages yet.
 
@@ -21,9 +21,10 @@ from api.search.query import Position, Query, window
 from api.search.syntax import Limits, read_elements
 from capture.route import MessageClass
 from tests.support.api import Api, add_user, an_api
+from tests.support.search_messages import Sent
 from tests.support.search_oracle import Question, make_question, transaction
 from tests.support.search_storing import CUSTOM, ROUNDS, store_traffic
-from tests.support.search_traffic import HOUR_US, Sent, make_traffic
+from tests.support.search_traffic import HOUR_US, make_traffic
 
 SEED = int(os.environ.get("SEARCH_SEED", "20261124"))
 QUESTIONS = int(os.environ.get("SEARCH_QUESTIONS", "250"))

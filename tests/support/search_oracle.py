@@ -10,7 +10,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from tests.support.search_traffic import (
+from tests.support.search_messages import (
     AGENTS,
     CIDS,
     DOMAINS,

@@ -17,7 +17,8 @@ import asyncpg
 
 from capture.journal.log import JournalWriter
 from capture.settings import JournalSettings
-from tests.support.search_traffic import HOUR_US, LATE_HOURS, Sent
+from tests.support.search_messages import Sent
+from tests.support.search_traffic import HOUR_US, LATE_HOURS
 from tests.support.working import append, working
 
 WORKERS = 3
