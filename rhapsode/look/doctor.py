@@ -262,7 +262,7 @@ def _disk(settings: Settings, machine: MachineLook, database: DatabaseLook, now_
         return Finding("disk", "ok", free)
     left = days_until_full(disk.room, known)
     if left == float("inf"):
-        return Finding("disk", "ok", f"{free}; retention keeps it from filling")
+        return Finding("disk", "ok", f"{free}; never full: retention comes first")
     return Finding(
         "disk",
         "problem" if left < FEW_DAYS else "ok",

@@ -81,13 +81,13 @@ def _journals(journals: list[Json]) -> Table:
             Text(state, style=style),
         )
     if not journals:
-        table.add_row(_NOTHING, *[""] * 4, Text("nothing was ever received here", "dim"))
+        table.add_row(_NOTHING, *[""] * 4, Text("nothing received", "dim"))
     return table
 
 
 def _state(journal: Json) -> tuple[str, str]:
     if journal["full"]:
-        return "full: packets are dropped", "bold red"
+        return "full, drops packets", "bold red"
     if journal["database_away"] and journal["worker"]:
         return "no database", "bold red"
     if not journal["intake"] and not journal["worker"]:
@@ -123,7 +123,7 @@ def _classes(classes: list[Json]) -> RenderableType:
 
 
 def _foot(status: Json) -> Text:
-    lines = [_disk(status["disk"], status["database"]), _database(status["database"])]
+    lines = [_disk(status["disk"], status["database"]), _database(status)]
     if status["aside"]:
         words = f"{status['aside']} packets are set aside: rhapsode journal aside list"
         lines.append(Text(words, style="yellow"))
@@ -131,26 +131,29 @@ def _foot(status: Json) -> Text:
 
 
 def _disk(disk: Json, database: Json) -> Text:
-    line = Text(f"disk      {in_bytes(disk['free_bytes'])} free of {in_bytes(disk['total_bytes'])}, ")
+    line = Text(f"disk      {in_bytes(disk['free_bytes'])} free of {in_bytes(disk['total_bytes'])}")
     left = disk["days_until_full"]
     if left is not None:
-        line.append(f"full in {days(left)}", "bold red" if left < 3 else "yellow" if left < 14 else "")
+        line.append(f", full in {days(left)}", "bold red" if left < 3 else "yellow" if left < 14 else "")
     elif disk["fills"] is False:
-        line.append("never full at this pace: as much is deleted as comes in")
+        line.append(", never full: retention comes first")
     elif database["name"] != "embedded":
-        line.append("journal only: the database is elsewhere")
-    else:
-        line.append("how long that lasts shows after an hour", "dim")
+        line.append(" for the journal; the database is elsewhere")
+    elif database["usable"]:
+        line.append(", how long that lasts shows after an hour", "dim")
     return line
 
 
-def _database(database: Json) -> Text:
+def _database(status: Json) -> Text:
+    database = status["database"]
     line = Text("database  ")
-    if database["error"]:
-        line.append(database["error"], "bold red")
-        return line
-    size = in_bytes(database["bytes"])
-    line.append(f"{database['name']}, PostgreSQL {database['version']}, {size}")
+    if database["usable"]:
+        size = in_bytes(database["bytes"])
+        line.append(f"{database['name']}, PostgreSQL {database['version']}, {size}")
+    elif database["name"] == "embedded" and not status["runs"]:
+        line.append("embedded, not running", "dim")
+    else:
+        line.append(database["error"] or "too old", "bold red")
     return line
 
 
