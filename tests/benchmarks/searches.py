@@ -20,6 +20,7 @@ from tests.support.rhapsode import ADMIN_PASSWORD
 Question = tuple[str, dict[str, Any]]
 """Path and body."""
 _DATA, _TRANSACTION = "/api/v3/search/call/data", "/api/v3/call/transaction"
+_HOUR_US = 3_600_000_000
 
 
 class Latency(NamedTuple):
@@ -97,6 +98,12 @@ def _digits(day: Day, chance: random.Random, count: int) -> str:
     return f"%{number[start : start + count]}%"
 
 
+def _an_hour(day: Day, chance: random.Random) -> Day:
+    """What no key tells takes a look at every message: some 80,000 in an hour of a day of two million."""
+    from_us = day.from_us + chance.randrange(day.to_us - day.from_us - _HOUR_US)
+    return day._replace(from_us=from_us, to_us=from_us + _HOUR_US)
+
+
 def _two_conditions(day: Day, chance: random.Random) -> Question:
     call = _call(day, chance)
     return elements(day, ("data_header.from_user", call.caller[:7] + "%"), ("data_header.method", "BYE"))
@@ -134,11 +141,17 @@ KINDS = (
     ),
     Kind("absent status", lambda day, chance: elements(day, (_STATUS, str(chance.randrange(610, 700)))), 10),
     Kind(
-        "header without keys",
-        lambda day, chance: elements(day, ("data_header.from_tag", f"{chance.getrandbits(40):010x}")),
-        3,
+        "header without keys, one hour",
+        lambda day, chance: elements(
+            _an_hour(day, chance), ("data_header.from_tag", f"{chance.getrandbits(40):010x}")
+        ),
+        5,
     ),
-    Kind("raw text", lambda day, chance: elements(day, ("raw", f"%{chance.getrandbits(64):016x}%")), 3),
+    Kind(
+        "raw text, one hour",
+        lambda day, chance: elements(_an_hour(day, chance), ("raw", f"%{chance.getrandbits(64):016x}%")),
+        5,
+    ),
 )
 
 
