@@ -27,6 +27,7 @@ from tests.support.sender import Sender, number_of, packet, payload, payload_of
 RATE = 2000
 """Packets a second."""
 PATIENCE_S = 60.0
+MOST_PATIENCE_S = 300.0
 SOME_PACKETS = 300
 """More than a batch."""
 STREAM_FIRST = 100_000_000
@@ -262,12 +263,13 @@ class Trial:
         AssertionError that says `what` otherwise: while packets come to an end, there is hope.
         """
         deadline, before = time.monotonic() + PATIENCE_S, 0.0
+        latest = time.monotonic() + MOST_PATIENCE_S
         while True:
             figures = self.figures()
             if holds(figures):
                 return figures
             if received(figures) > ended(figures) > before:
-                deadline, before = time.monotonic() + PATIENCE_S, ended(figures)
+                deadline, before = min(latest, time.monotonic() + PATIENCE_S), ended(figures)
             assert time.monotonic() < deadline, f"waited in vain until {what}: {figures}"
             time.sleep(_POLL_S)
 
