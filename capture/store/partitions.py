@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from capture.route import MessageClass
@@ -109,6 +110,7 @@ class PartitionMap:
         return PartitionMap([*others, leaf])
 
 
+@lru_cache(maxsize=4096)
 def parse_bounds(expression: str | None) -> Bounds | None:
     """The range in `FOR VALUES FROM ('1') TO ('2')`; None when it is no range, such as DEFAULT."""
     found = _BOUND.fullmatch(expression or "")
@@ -117,6 +119,7 @@ def parse_bounds(expression: str | None) -> Bounds | None:
     return Bounds(_bound_us(found["lower"]), _bound_us(found["upper"]))
 
 
+@lru_cache(maxsize=4096)
 def parse_leaf_name(name: str) -> LeafName | None:
     """None for a table that is not named by us."""
     found = _LEAF_NAME.fullmatch(name)

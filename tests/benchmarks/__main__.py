@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -234,13 +235,23 @@ def main() -> None:
         except NoCompiler as error:
             sys.exit(str(error))
         report.note(f"load average at the start: {os.getloadavg()[0]:.1f} (a quiet machine: below 0.3)")
-        for part in PARTS:
-            if part in parts:
-                report.begin(part)
-                PARTS[part](bench)
+        failed = [part for part in PARTS if part in parts and not _measured(part, bench)]
     print(report.summary())
     report.write(given.json, {name: str(value) for name, value in vars(given).items()})
     print(f"\nwritten to {given.json}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}; see above")
+
+
+def _measured(part: str, bench: Bench) -> bool:
+    """Whether a part came to its end."""
+    bench.report.begin(part)
+    try:
+        PARTS[part](bench)
+    except Exception:
+        traceback.print_exc()
+        return False
+    return True
 
 
 if __name__ == "__main__":
