@@ -17,12 +17,18 @@ from capture.journal.figures import (
     RETENTION_ERROR,
     WORKER_FIGURES,
     IntakeFigure,
+    Trouble,
     WorkerFigure,
     read_figures,
 )
 from capture.journal.record import HEAD
 from capture.journal.segment import RECORDS_START, segment_numbers, segment_path
 from capture.stats import WORKER_OUTCOMES
+
+_TROUBLE = {
+    int(Trouble.REFUSED): "has its batches refused by the database: its log says why",
+    int(Trouble.NO_PARTITION): "finds no partition for a packet's time, and can make none: its log names it",
+}
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -51,6 +57,13 @@ class Journal(msgspec.Struct, frozen=True):
         """Packets that came in for this journal, since it was made."""
         # An intake killed right after an append did not show its last.
         return max(self.intake["last_number"] + self.beyond, self.ended) + self.intake["dropped"]
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the worker from storing, in words that follow its name; empty when nothing does."""
+        if self.worker["database_away"]:
+            return "cannot write to the database"
+        return _TROUBLE.get(self.worker["trouble"], "")
 
     @property
     def ended(self) -> int:

@@ -70,8 +70,8 @@ def judge_storing(journals: list[Journal], now_us: int) -> Part:
     """A worker that idles need not have committed lately; one with packets waiting must."""
     for journal in journals:
         # A worker that has drained a left-over journal and ended says nothing about today.
-        if journal.worker["database_away"] and (journal.has_worker or journal.waiting):
-            words = f"cannot store: the worker of journal {journal.name} cannot write to the database"
+        if journal.trouble and (journal.has_worker or journal.waiting):
+            words = f"cannot store: the worker of journal {journal.name} {journal.trouble}"
             return Part(ok=False, message=words)
         if not journal.waiting or journal.waiting_us < STUCK_US:
             continue

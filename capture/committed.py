@@ -6,7 +6,7 @@ Nothing is shown before its batch has committed.
 import time
 from collections.abc import Sequence
 
-from capture.journal.figures import WorkerFigure
+from capture.journal.figures import Trouble, WorkerFigure
 from capture.journal.record import Position
 from capture.pipeline import Rows
 from capture.stats import WORKER_OUTCOMES, Outcome
@@ -62,6 +62,7 @@ class CommittedFigures:
             words[_FILTERED[reason]] += count
         now_us = time.time_ns() // 1000
         words[WorkerFigure.LAST_COMMIT_US] = now_us
+        words[WorkerFigure.TROUBLE] = Trouble.NONE
         if last_arrival_us is not None:
             words[WorkerFigure.LAG_US] = max(0, now_us - last_arrival_us)
         self._show(end)

@@ -5,7 +5,7 @@ Nothing is read here.
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
 
 Bytes = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -34,6 +34,10 @@ def _retention(value: object) -> object:
 
 
 Retention = Annotated[str, BeforeValidator(_retention)]
+
+
+LEAST_JOURNAL_BYTES = 192 * 1024
+"""Two of the smallest segments (64 KiB, a record more, and 8 KiB of header each) fit in."""
 
 
 class Part(BaseModel):
@@ -91,6 +95,14 @@ class JournalSettings(Part):
     sync_s: Seconds = Field(
         1.0, gt=0, le=60, description="how often the journal is synced to disk, in seconds"
     )
+
+    @field_validator("max_bytes")
+    @classmethod
+    def leave_room_for_two_segments(cls, max_bytes: int) -> int:
+        """The newest one is never deleted: alone it must not fill the journal."""
+        if 0 < max_bytes < LEAST_JOURNAL_BYTES:
+            raise ValueError(f"0 (half of what is free) or at least {LEAST_JOURNAL_BYTES}")
+        return max_bytes
 
 
 class StorageSettings(Part):

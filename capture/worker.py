@@ -27,7 +27,7 @@ from capture.errors import (
     StoreError,
 )
 from capture.journal.aside import set_aside
-from capture.journal.figures import FigureFile, WorkerFigure
+from capture.journal.figures import FigureFile, Trouble, WorkerFigure
 from capture.journal.reader import JournalReader
 from capture.journal.record import Position, Record
 from capture.keys import KeyMemory, keyed_rules
@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
+_MISSING_IN_VAIN = 3
+"""A partition that is missing for so many batches in a row is not just being made or dropped."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -113,6 +115,7 @@ class Worker:
     def _run(self) -> None:
         back_off = BackOff()
         words = self.figures.words
+        missing = 0
         while True:
             started, batches = time.monotonic(), words[WorkerFigure.BATCHES]
             try:
@@ -123,10 +126,18 @@ class Worker:
                 raise
             except (PartitionMissing, PositionMoved) as error:
                 log.warning("batch rolled back: %s; going on from the stored position", error)
-            except (DatabaseAway, BatchRefused) as error:
+                missing = missing + 1 if isinstance(error, PartitionMissing) else 0
+                if missing >= _MISSING_IN_VAIN:
+                    words[WorkerFigure.TROUBLE] = Trouble.NO_PARTITION
+            except BatchRefused as error:
+                words[WorkerFigure.TROUBLE] = Trouble.REFUSED
+                log.error("%s; the journal keeps what comes in", error)
+            except DatabaseAway as error:
                 words[WorkerFigure.DATABASE_AWAY] = 1
                 log.warning("%s; the journal keeps what comes in", error)
             words[WorkerFigure.ROLLBACKS] += 1
+            if words[WorkerFigure.BATCHES] > batches:
+                missing = 0
             lasted_s = time.monotonic() - started
             if self.stop.wait(back_off.after(lasted_s, committed=words[WorkerFigure.BATCHES] > batches)):
                 return

@@ -122,10 +122,22 @@ class WorkerFigure(_Word):
     STORED_DNS_BYTES = auto()
     DICTIONARY = auto()
     """Id of the payload dictionary that new rows are compressed with."""
+    TROUBLE = auto()
+    """Why nothing is stored although the database can be reached, a `Trouble`."""
     BEYOND = auto()
     """Outcomes less the numbers given, as a signed word. Above 0: packets that are stored and that the
     journal has lost with the machine's power, their numbers given again; below: those of before this database
     knew it."""
+
+
+class Trouble(IntEnum):
+    """What keeps a worker from storing, beside a database that is away."""
+
+    NONE = 0
+    REFUSED = 1
+    """The database refuses whole batches."""
+    NO_PARTITION = 2
+    """No partition of ours takes a packet's time, and none can be made."""
 
 
 INTAKE_FIGURES = "intake.figures"

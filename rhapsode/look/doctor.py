@@ -109,11 +109,11 @@ def _journals(machine: MachineLook) -> Iterator[Finding]:
                 f"`rhapsode up` starts it again by itself within a second; otherwise start `rhapsode worker"
                 f" --journal {journal.name}` and read its log",
             )
-        elif journal.has_worker and journal.worker["database_away"]:
+        elif journal.has_worker and journal.trouble:
             yield Finding(
                 "worker",
                 "problem",
-                f"the worker of journal {journal.name} cannot write to the database",
+                f"the worker of journal {journal.name} {journal.trouble}",
                 "see what is said about the database; nothing is lost while the journal has room",
             )
         elif not machine.runs and journal.waiting:

@@ -6,7 +6,7 @@ import pytest
 
 from api.figures import Journal
 from api.health import Part, judge
-from capture.journal.figures import IntakeFigure, WorkerFigure
+from capture.journal.figures import IntakeFigure, Trouble, WorkerFigure
 
 NOW_US = 1_800_000_000_000_000
 SEARCHING = Part(ok=True, message="searching")
@@ -57,6 +57,20 @@ def test_worker_without_database_cannot_store() -> None:
     words = "cannot store: the worker of journal 0000 cannot write to the database"
     assert health.status == "failing"
     assert health.store == Part(ok=False, message=words)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [(Trouble.REFUSED, "has its batches refused"), (Trouble.NO_PARTITION, "finds no partition")],
+)
+def test_database_that_is_there_and_takes_nothing_is_told_in_its_own_words(
+    trouble: Trouble, words: str
+) -> None:
+    health = judge([a_journal(worker={"trouble": int(trouble)})], SEARCHING, NOW_US)
+
+    assert health.store is not None
+    assert not health.store.ok
+    assert f"the worker of journal 0000 {words}" in health.store.message
 
 
 def test_worker_that_ended_with_nothing_left_to_store_is_no_failure() -> None:

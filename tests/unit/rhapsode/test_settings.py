@@ -36,7 +36,9 @@ def test_nothing_given_is_the_defaults() -> None:
 def test_command_line_wins_over_environment_over_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = a_file(tmp_path, 'hep = "a:1"\nhttp = "a:2"\nworkers = 3\n[journal]\nsync_s = 5\nmax_bytes = 9\n')
+    file = a_file(
+        tmp_path, 'hep = "a:1"\nhttp = "a:2"\nworkers = 3\n[journal]\nsync_s = 5\nmax_bytes = 900000\n'
+    )
     monkeypatch.setenv("RHAPSODE_HEP", "b:1")
     monkeypatch.setenv("RHAPSODE_HTTP", "b:2")
     monkeypatch.setenv("RHAPSODE_JOURNAL__SYNC_S", "7")
@@ -44,7 +46,7 @@ def test_command_line_wins_over_environment_over_file(
     settings = load_settings({"hep": "c:1", "http": None}, file)
 
     assert (settings.hep, settings.http, settings.workers) == ("c:1", "b:2", 3)
-    assert (settings.journal.sync_s, settings.journal.max_bytes) == (7, 9)
+    assert (settings.journal.sync_s, settings.journal.max_bytes) == (7, 900_000)
 
 
 def test_file_is_named_by_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,3 +170,10 @@ def _shown(default: object) -> str:
     if default in ((), ""):
         return "empty"
     return str(default).lower() if isinstance(default, bool) else f"`{default}`"
+
+
+def test_journal_that_would_stay_full_is_refused_in_words(tmp_path: Path) -> None:
+    file = a_file(tmp_path, "[journal]\nmax_bytes = 150000\n")
+
+    with pytest.raises(SettingsError, match=r"journal\.max_bytes.* at least 196608"):
+        load_settings({}, file)

@@ -2,9 +2,12 @@ import pytest
 
 from capture.journal.room import Disk, Room
 from capture.settings import JournalSettings
-from tests.support.journals import a_journal
 
 GIB = 1 << 30
+
+
+def smaller_than_allowed(**values: int) -> JournalSettings:
+    return JournalSettings.model_construct(**values)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +22,7 @@ GIB = 1 << 30
     ids=["new", "byte limit", "floor", "over the limit", "below the floor"],
 )
 def test_room_is_what_the_byte_limit_and_the_floor_leave(disk: Disk, left: int) -> None:
-    room = Room(a_journal(max_bytes=1000, min_free_bytes=100), disk)
+    room = Room(smaller_than_allowed(max_bytes=1000, min_free_bytes=100), disk)
 
     assert room.left(0) == left
 
@@ -39,7 +42,7 @@ def test_default_floor_is_a_gibibyte_or_two_percent_of_the_disk(total: int, floo
 
 
 def test_what_is_written_is_taken_off_until_the_next_measuring() -> None:
-    room = Room(a_journal(max_bytes=1000), Disk(0, 1 << 40, 1 << 40))
+    room = Room(smaller_than_allowed(max_bytes=1000, min_free_bytes=1), Disk(0, 1 << 40, 1 << 40))
 
     assert room.left(300) == 700
 
@@ -50,7 +53,7 @@ def test_what_is_written_is_taken_off_until_the_next_measuring() -> None:
 
 
 def test_exhausted_room_comes_back_with_the_next_measuring() -> None:
-    room = Room(a_journal(max_bytes=1000), Disk(0, 1 << 40, 1 << 40))
+    room = Room(smaller_than_allowed(max_bytes=1000, min_free_bytes=1), Disk(0, 1 << 40, 1 << 40))
 
     room.exhaust(200)
     assert room.left(200) == 0
