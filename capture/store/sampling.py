@@ -17,13 +17,14 @@ from capture.store.dictionaries import all_dictionaries
 from capture.store.partitions import DAY_US, Leaf, leaves_of
 from capture.store.rotate import read_catalog
 
-BLOCKS = 600
-"""Blocks of 8 KiB read, and so the most that is held: some 15,000 messages."""
+BLOCKS = 400
+"""Blocks of 8 KiB read, and so the most that is held: some 10,000 messages."""
 LEAST_BLOCKS = 16
 """Of each leaf, so that a class with few messages has its part."""
 MOST_OF_CALL = 2
-MOST_MESSAGES = 8000
-MOST_BYTES = 8 * 1024 * 1024
+MOST_MESSAGES = 5000
+MOST_BYTES = 4 * 1024 * 1024
+"""Twice as much of either brings nothing."""
 LONGEST_ROW = 1900
 """Longer values lie elsewhere, each in blocks of its own."""
 JUDGED = 5

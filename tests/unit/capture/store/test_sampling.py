@@ -44,7 +44,7 @@ def test_sample_is_bounded_in_messages_and_bytes_and_begins_nowhere_in_particula
 
     assert len(many.training) + len(many.judging) == MOST_MESSAGES
     assert max(int(payload.partition(b"/")[0]) for payload in many.training) > 19_000
-    assert len(large.training) + len(large.judging) == 83
+    assert len(large.training) + len(large.judging) == 41
 
 
 def test_payloads_that_cannot_be_read_are_passed_over() -> None:
