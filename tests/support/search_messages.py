@@ -37,7 +37,7 @@ SOURCES = {
 PORTS = [5060, 5061, 5062, 5080, 50600, 1, 65535, None]
 NODES = ["sbc-1", "sbc-2", "sbc_3", "2001", "7", "edge%", "SBC-1", "east", ""]
 """Digits are a capture id, "" is neither id nor name."""
-CIDS = [None, None, None, "leg-1", "leg-2", "leg-%", "leg_3", "LEG-1", "leg-" + LONG + "end"]
+CIDS = [None, None, None, "leg-1", "leg-2", "leg-%", "leg_3", "LEG-1", "leg-\udce9", "leg-" + LONG + "end"]
 METHODS = {
     "1_call": ["INVITE", "ACK", "BYE", "CANCEL", "100", "180", "200", "486"],
     "1_registration": ["REGISTER", "REGISTER", "401", "200", "200", "403", "423", "503"],

@@ -267,7 +267,7 @@ def _pools(name: str) -> list[list[Any]]:
         "captureId": NODES,
         "node": NODES,
         "method": METHODS["1_call"],
-        "X-CID": [cid for cid in CIDS if cid is not None],
+        "X-CID": [shown(cid) for cid in CIDS if cid is not None],
     }
     if last.endswith("_user"):
         return [list(map(shown, USERS))]
