@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from capture.journal.aside import list_aside, read_aside, set_aside
-from capture.journal.figures import FigureFile, WorkerFigure, read_figures
+from capture.journal.figures import FigureFile, Trouble, WorkerFigure, read_figures
 from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
@@ -457,3 +457,43 @@ def test_deletion_that_fails_does_not_hold_up_storing_and_leaves_its_words(
     worker.stop()
     assert read_figures(journal / "worker.figures")["retention_failing_us"] == 0
     assert not (journal / "retention.error").exists()
+
+
+async def execute(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def wait_for_trouble(figures: Path) -> dict[str, int]:
+    """The figures once the worker tells of trouble."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if figures.exists() and (told := read_figures(figures))["trouble"]:
+            return told
+        time.sleep(0.05)
+    raise AssertionError("no trouble is told")
+
+
+def test_partition_that_is_not_ours_over_a_packet_s_time_is_told_and_nothing_is_lost(
+    writer: JournalWriter, journal: Path, database_url: str
+) -> None:
+    day_us = 86_400_000_000
+    now_us = time.time_ns() // 1000
+    covering = f"for values from ({now_us - day_us}) to ({now_us + day_us})"
+    for name in ("messages_1_call", "messages_1_registration", "messages_1_default"):
+        asyncio.run(execute(database_url, f"create table other_{name} partition of {name} {covering}"))
+    append(writer, [sender.packet(number) for number in range(20)])
+    worker = WorkerProcess(journal, database_url)
+    try:
+        told = wait_for_trouble(journal / "worker.figures")
+        for name in ("messages_1_call", "messages_1_registration", "messages_1_default"):
+            asyncio.run(execute(database_url, f"drop table other_{name}"))
+        wait_for_rows(database_url, 20)
+    finally:
+        said = worker.stop()
+
+    assert (told["trouble"], told["database_away"]) == (Trouble.NO_PARTITION, 0), said
+    assert read_figures(journal / "worker.figures")["trouble"] == Trouble.NONE
