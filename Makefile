@@ -30,7 +30,7 @@ check: $(STAMP)  ## format, lint, types, import contracts and the fast tests: be
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -q -m "not slow" $(PYTEST_ARGS)
 
-chaos: $(STAMP)  ## every fault that can be made here, everything counted (15 minutes; SEED=n LONG=1 ONLY=text)
+chaos: $(STAMP)  ## every fault that can be made here, everything counted (15 minutes; SEED=n LONG=1 ONLY=pattern)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(if $(ONLY),--only "$(ONLY)")
 
 bench: $(STAMP)  ## the figures of docs/performance.md beside their targets (15 minutes, needs cc; BENCH_ARGS="--quick")
