@@ -96,9 +96,11 @@ class RetentionRounds:
             self._words[WorkerFigure.LEAVES_DROPPED] += done.dropped
             log.info("%d partitions deleted, as their retention is over", done.dropped)
         self._show(stored)
-        if done.left:
+        if done.error:
             self._fail(done.error)
             return RETRY_S
+        if done.left:
+            return 0.0
         self._words[WorkerFigure.RETENTION_US] = _now_us()
         self._succeed()
         return PERIOD_S

@@ -2,10 +2,11 @@
 
 A leaf goes in steps, each of them committed: it is marked, by a comment on both its tables; both are detached
 concurrently, which makes them invisible to new searches and waits for those that still may read them; then
-they are dropped. Whoever comes after a crash goes on from the marks. Locks are waited for a third of a second
-at most, and what could not be had then is tried again in the next round.
+they are dropped. Whoever comes after a crash goes on from the marks. Locks that others may need are waited for
+a third of a second at most, and what could not be had then is tried again in the next round.
 """
 
+import time
 from typing import NamedTuple
 
 from capture.errors import StoreError
@@ -18,7 +19,11 @@ from capture.store.partitions import PartitionMap, leaves_of, parse_leaf_name
 LOCK = 0x52484150_52455445
 """Key of the advisory lock that the one who deletes holds: "RHAPRETE"."""
 SETTINGS = {"lock_timeout": "300ms"}
-"""A detach holds up whoever makes a partition while it waits for a lock; nobody may wait for a second."""
+"""Who waits for a lock here may hold up who makes a partition; and nobody may wait for a second."""
+DETACH_TIMEOUT = "5s"
+"""Longer than most searches: a detach waits for those that began before it, and holds nothing meanwhile."""
+ROUND_S = 20.0
+"""A round that has more to do goes on in the next one, so that its progress shows."""
 
 MARK = "rhapsode: kept long enough, to be dropped"
 """The comment on tables that are to go. A table that an operator has detached does not bear it, and stays."""
@@ -34,6 +39,17 @@ where leaf.relkind = 'r' and pg_table_is_visible(leaf.oid)
 order by leaf.oid
 """
 
+_USED_BY_ITSELF = """
+select exists (
+    select from pg_locks of_leaf
+    where of_leaf.relation = $1::text::regclass and of_leaf.pid <> pg_backend_pid()
+        and not exists (
+            select from pg_locks of_parent
+            where of_parent.relation = $2::text::regclass and of_parent.pid = of_leaf.pid
+        )
+)
+"""
+
 
 class Round(NamedTuple):
     """What one round has come to."""
@@ -43,7 +59,7 @@ class Round(NamedTuple):
     left: int
     """Tables that are to go and could not yet."""
     error: str
-    """Why, in words; empty when nothing is left."""
+    """What failed, in words; empty when all went well, though perhaps not all in this round."""
 
 
 class _Marked(NamedTuple):
@@ -83,26 +99,14 @@ async def drop_expired(connection: Connection, since: KeptSince) -> Round:
             await attempts.run(f"alter table {entry.parent} detach partition {_quoted(entry.name)} finalize")
     for leaf in expired_leaves(PartitionMap(leaves_of(catalog)), since):
         await attempts.run(*(f"comment on table {table} is '{MARK}'" for table in leaf.tables))
-    waiting: set[str] = set()
-    for marked in await _read_marked(connection):
-        parent = marked.parent
-        if parent is None or marked.detaching or parent in waiting:
-            continue
-        if not await attempts.run(f"alter table {parent} detach partition {marked.name} concurrently"):
-            # It is most likely pending now, and a table has one such partition at a time.
-            waiting.add(parent)
+    begun = time.monotonic()
     dropped = 0
     for marked in await _read_marked(connection):
-        leaf_name = parse_leaf_name(marked.name)
-        if marked.parent is None and leaf_name is not None:
-            forget = (
-                f"delete from leaf_keying"  # noqa: S608 # words of our own
-                f" where message_class = '{leaf_name.key}' and leaf = {leaf_name.number}"
-            )
-            gone = await attempts.run(f"drop table {marked.name}", forget)
-            dropped += gone and leaf_name.kind == "messages"
-    left = await _read_marked(connection)
-    return Round(dropped, len(left), attempts.first_error if left else "")
+        if time.monotonic() - begun > ROUND_S:
+            break
+        if marked.parent is None or (not marked.detaching and await attempts.detach(marked)):
+            dropped += await attempts.drop(marked.name)
+    return Round(dropped, len(await _read_marked(connection)), attempts.first_error)
 
 
 async def _read_marked(connection: Connection) -> list[_Marked]:
@@ -114,7 +118,38 @@ class _Attempts:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._stuck: set[str] = set()
         self.first_error = ""
+
+    async def detach(self, marked: _Marked) -> bool:
+        """Detach a table that is attached; whether it is detached now."""
+        parent, name = marked.parent, marked.name
+        leaf = parse_leaf_name(name)
+        if parent is None or leaf is None or leaf.key in self._stuck:
+            return False
+        ((used,),) = await self._connection.fetch(tuple[bool], _USED_BY_ITSELF, name, parent)
+        if used:
+            # Waiting for it would hold up whoever makes a partition.
+            self._note(f"{name} is used by itself, in a transaction that stays open")
+            return False
+        await self._connection.execute(f"set lock_timeout = '{DETACH_TIMEOUT}'")
+        done = await self.run(f"alter table {parent} detach partition {name} concurrently")
+        await self._connection.execute(f"set lock_timeout = '{SETTINGS['lock_timeout']}'")
+        if not done:
+            # It is most likely pending now, and a table has one such partition at a time.
+            self._stuck.add(leaf.key)
+        return done
+
+    async def drop(self, name: str) -> bool:
+        """Drop a detached table; whether a leaf's messages have gone by that."""
+        leaf = parse_leaf_name(name)
+        if leaf is None:
+            return False
+        forget = (
+            f"delete from leaf_keying"  # noqa: S608 # words of our own
+            f" where message_class = '{leaf.key}' and leaf = {leaf.number}"
+        )
+        return await self.run(f"drop table {name}", forget) and leaf.kind == "messages"
 
     async def run(self, *statements: str) -> bool:
         """Whether it was done: one statement by itself, several together or not at all.
@@ -133,9 +168,12 @@ class _Attempts:
         except StoreError as error:
             if connection.closed:
                 raise
-            self.first_error = self.first_error or f"{statements[0]}: {error}"
+            self._note(f"{statements[0]}: {error}")
             return False
         return True
+
+    def _note(self, error: str) -> None:
+        self.first_error = self.first_error or error
 
 
 def _quoted(name: str) -> str:

@@ -1,6 +1,7 @@
 """Deleting on a real server: what goes, what stays, and what a crash or a lock leaves to the next round."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -247,3 +248,47 @@ async def test_detach_that_an_operator_has_broken_off_is_finished(database_url: 
     assert done == Round(0, 0, "")
     assert await tables(database_url) == names([leaf]), "detached as was asked, not dropped"
     assert await fetch(database_url, "select count(*) from pg_inherits where inhdetachpending") == [(0,)]
+
+
+async def test_table_used_by_itself_holds_up_nobody_and_is_left_to_the_next_round(database_url: str) -> None:
+    first, second = await filled(database_url, [12, 10])
+    user = await Connection.open(database_url)
+    await user.execute("begin")
+    await user.execute(f"lock table {first.messages_table} in access share mode")
+
+    began = time.monotonic()
+    during = await a_round(database_url)
+    took_s = time.monotonic() - began
+    await user.close()
+
+    assert during is not None
+    assert during.dropped == 1
+    assert "is used by itself" in during.error
+    assert took_s < 3, "it was not waited for"
+    assert second.messages_table not in await tables(database_url)
+    assert await a_round(database_url) == Round(1, 0, "")
+
+
+async def test_search_that_ends_within_seconds_is_waited_for_while_partitions_are_made(
+    database_url: str,
+) -> None:
+    (expired,) = await filled(database_url, [12])
+    reader = await Connection.open(database_url)
+    await reader.execute("begin")
+    await reader.execute("lock table only messages_1_call in access share mode")
+
+    round_ = asyncio.create_task(a_round(database_url))
+    await pending(database_url)
+    async with connected(database_url) as writer, asyncio.timeout(1):
+        await writer.cover(MessageClass.CALL, NOW_US)
+    await reader.close()
+
+    assert await round_ == Round(1, 0, "")
+    assert expired.messages_table not in await tables(database_url)
+
+
+async def pending(url: str) -> None:
+    """Until a detach waits for others to end."""
+    async with asyncio.timeout(10):
+        while (await fetch(url, "select count(*) from pg_inherits where inhdetachpending"))[0][0] == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
