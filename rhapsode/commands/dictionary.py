@@ -37,7 +37,6 @@ def train_dictionary(
     from capture.store.trainer import Order, train_once
 
     settings = load_settings({"data_dir": data_dir, "database_url": database_url}, config)
-    os.nice(19)
     with usable_database(settings) as url:
         trained = [each.id for each in asyncio.run(_listed(url)) if each.trained_on is not None]
         order = Order(url, settings.storage.zstd_level, os.getpid(), max(trained, default=None))

@@ -218,7 +218,7 @@ async def test_killed_trainer_leaves_nothing_and_the_next_one_trains(database_ur
     assert (await train_once(an_order(database_url))).outcome == "trained"
 
 
-async def test_trainer_has_the_lowest_priority_and_ends_with_its_parent(database_url: str) -> None:
+async def test_trainer_has_a_low_priority_and_ends_with_its_parent(database_url: str) -> None:
     await stored_messages(database_url, 300)
     script = (
         "import os, sys; from capture.store.trainer import Order, start;"
@@ -236,7 +236,7 @@ async def test_trainer_has_the_lowest_priority_and_ends_with_its_parent(database
         parent.communicate()
         await asyncio.to_thread(psutil.wait_procs, [trainer], 10)
 
-        assert priority == 19
+        assert priority >= 10
         assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
         await held.execute("rollback")
 
