@@ -1,4 +1,4 @@
-"""`make chaos [SEED=n] [LONG=1] [ONLY=pattern]`: every fault that can be made here, and what came of it all."""
+"""`make chaos [SEED=n] [LONG=1] [ONLY=pattern]`: every fault that can be made here, and what came of it."""
 
 import argparse
 import logging
