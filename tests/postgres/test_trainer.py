@@ -53,7 +53,10 @@ def an_order(url: str, newest: int | None = None) -> Order:
 
 
 def report_of(process: "subprocess.Popen[bytes]") -> Report:
-    said, _ = process.communicate(timeout=60)
+    try:
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return msgspec.json.decode(said, type=Report)
 
 
