@@ -130,7 +130,7 @@ class _Attempts:
         ((used,),) = await self._connection.fetch(tuple[bool], _USED_BY_ITSELF, name, parent)
         if used:
             # Waiting for it would hold up whoever makes a partition.
-            self._note(f"{name} is used by itself, in a transaction that stays open")
+            self._note(f"{name} is used by itself in another transaction")
             return False
         await self._connection.execute(f"set lock_timeout = '{DETACH_TIMEOUT}'")
         done = await self.run(f"alter table {parent} detach partition {name} concurrently")
