@@ -32,7 +32,7 @@ class StoredClass(NamedTuple):
 
 
 async def survey(connection: Connection, now_us: int) -> dict[MessageClass, StoredClass]:
-    """What every class has. About 0.3 ms a leaf; holds up nobody."""
+    """What every class has. Takes about a millisecond a leaf; holds up nobody."""
     partitions = PartitionMap(leaves_of(await rotate.read_catalog(connection)))
     leaves = {message_class: partitions.leaves(message_class) for message_class in MessageClass}
     tables = [table for of_class in leaves.values() for leaf in of_class for table in leaf.tables]
