@@ -9,21 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from capture.journal.figures import WorkerFigure
+from capture.journal.record import Record
 
 _LETHAL_DEATHS = 2
-_MARK = int(WorkerFigure.MARK)
+MARK = int(WorkerFigure.MARK)
+"""The word with the place of the packet that is dealt with, segment << 32 | offset, or 0. The pipeline writes
+it itself, several times a packet."""
 
 
 class PacketMark:
     """The mark in a worker's figures."""
 
     def __init__(self, words: "memoryview[int] | list[int]") -> None:
-        self._words = words
+        self.words = words
 
     def find_lethal(self) -> tuple[int, int] | None:
         """To be called once at start: the (segment, offset) of a packet at which two workers in a row died,
         or None."""
-        words = self._words
+        words = self.words
         mark = words[WorkerFigure.MARK]
         if mark:
             same = mark == words[WorkerFigure.DEATH]
@@ -36,20 +39,20 @@ class PacketMark:
 
     def survive(self) -> None:
         """The packet has been dealt with: its deaths are forgotten."""
-        self._words[WorkerFigure.DEATHS] = 0
-        self._words[WorkerFigure.DEATH] = 0
+        self.words[WorkerFigure.DEATHS] = 0
+        self.words[WorkerFigure.DEATH] = 0
 
-    def set(self, segment: int, offset: int) -> None:
-        """The packet at this place is being decoded."""
-        self._words[_MARK] = segment << 32 | offset
+    def stands_at(self, record: Record) -> bool:
+        """Whether this is the packet that is dealt with."""
+        return self.words[MARK] == record.segment << 32 | record.offset
 
     def clear(self) -> None:
-        self._words[_MARK] = 0
+        self.words[MARK] = 0
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
         """While the worker waits for others on this packet's behalf; it may yet kill after that."""
-        mark = self._words[WorkerFigure.MARK]
+        mark = self.words[WorkerFigure.MARK]
         self.clear()
         yield
-        self._words[WorkerFigure.MARK] = mark
+        self.words[WorkerFigure.MARK] = mark

@@ -19,7 +19,7 @@ from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
 from capture.lethal import REASON
-from capture.mark import PacketMark
+from capture.mark import MARK, PacketMark
 from capture.settings import JournalSettings
 from capture.stats import WORKER_OUTCOMES
 from tests.support import sender
@@ -223,7 +223,7 @@ def test_packet_at_which_two_workers_died_is_set_aside(
         figures = FigureFile.open(journal / "worker.figures", WorkerFigure, reader.id)
         mark = PacketMark(figures.words)
         mark.find_lethal()
-        mark.set(bad.segment, bad.offset)
+        mark.words[MARK] = bad.segment << 32 | bad.offset
         figures.close()
 
     said = WorkerProcess(journal, database_url, drain=True).finish()
@@ -249,7 +249,7 @@ def test_two_packets_that_end_workers_are_both_set_aside(
         figures = FigureFile.open(journal / "worker.figures", WorkerFigure, reader.id)
         mark = PacketMark(figures.words)
         mark.find_lethal()
-        mark.set(records[9].segment, records[9].offset)
+        mark.words[MARK] = records[9].segment << 32 | records[9].offset
         figures.close()
 
     said = WorkerProcess(journal, database_url, drain=True).finish()

@@ -1,7 +1,7 @@
 """A packet that ends two workers in a row is known."""
 
 from capture.journal.figures import WorkerFigure
-from capture.mark import PacketMark
+from capture.mark import MARK, PacketMark
 
 
 def words() -> list[int]:
@@ -11,7 +11,7 @@ def words() -> list[int]:
 def test_worker_that_ended_well_names_nothing() -> None:
     figures = words()
     mark = PacketMark(figures)
-    mark.set(3, 64)
+    figures[MARK] = 3 << 32 | 64
     mark.clear()
 
     assert PacketMark(figures).find_lethal() is None
@@ -20,25 +20,25 @@ def test_worker_that_ended_well_names_nothing() -> None:
 
 def test_one_death_is_no_proof() -> None:
     figures = words()
-    PacketMark(figures).set(3, 64)
+    figures[MARK] = 3 << 32 | 64
 
     assert PacketMark(figures).find_lethal() is None
 
 
 def test_second_death_at_one_place_names_it() -> None:
     figures = words()
-    PacketMark(figures).set(3, 64)
+    figures[MARK] = 3 << 32 | 64
     PacketMark(figures).find_lethal()
-    PacketMark(figures).set(3, 64)
+    figures[MARK] = 3 << 32 | 64
 
     assert PacketMark(figures).find_lethal() == (3, 64)
 
 
 def test_deaths_at_different_places_are_no_proof() -> None:
     figures = words()
-    PacketMark(figures).set(3, 64)
+    figures[MARK] = 3 << 32 | 64
     PacketMark(figures).find_lethal()
-    PacketMark(figures).set(3, 1064)
+    figures[MARK] = 3 << 32 | 1064
 
     assert PacketMark(figures).find_lethal() is None
 
@@ -46,7 +46,7 @@ def test_deaths_at_different_places_are_no_proof() -> None:
 def test_place_stays_named_until_it_is_survived() -> None:
     figures = words()
     for _ in range(2):
-        PacketMark(figures).set(3, 64)
+        figures[MARK] = 3 << 32 | 64
         PacketMark(figures).find_lethal()
 
     assert PacketMark(figures).find_lethal() == (3, 64)
@@ -57,7 +57,7 @@ def test_place_stays_named_until_it_is_survived() -> None:
 def test_mark_is_lifted_only_while_the_worker_waits() -> None:
     figures = words()
     mark = PacketMark(figures)
-    mark.set(3, 64)
+    figures[MARK] = 3 << 32 | 64
 
     with mark.lifted():
         assert figures[WorkerFigure.MARK] == 0
