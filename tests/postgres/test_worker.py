@@ -400,7 +400,7 @@ def test_worker_alone_deletes_at_its_start_what_has_been_kept_long_enough(
     now_us = time.time_ns() // 1000
     append(writer, [sender.packet(0, now_us - age_h * 3_600_000_000) for age_h in (300, 200, 100, 0)])
     store_and_stop(journal, database_url, 4)
-    before = len(fetch(database_url, LEAVES))
+    before = {name for (name,) in fetch(database_url, LEAVES)}
 
     worker = WorkerProcess(journal, database_url, calls_kept="6h")
     wait_for_figure(journal, "leaves_dropped")
@@ -409,7 +409,8 @@ def test_worker_alone_deletes_at_its_start_what_has_been_kept_long_enough(
     assert stored(database_url) == 1, said
     figures = read_figures(journal / "worker.figures")
     assert figures["leaves_dropped"] == 3
-    assert len(fetch(database_url, LEAVES)) == before - 3
+    # Another may have been made meanwhile, ahead of time.
+    assert len(before - {name for (name,) in fetch(database_url, LEAVES)}) == 3
     assert figures["oldest_call_us"] == now_us
     assert figures["stored_call_bytes"] > 0
     assert (figures["written"], figures["rollbacks"]) == (4, 0)
