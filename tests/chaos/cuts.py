@@ -6,6 +6,7 @@ from collections.abc import Callable
 import asyncpg
 
 from tests.chaos.fault import Fault, Scene, System
+from tests.support.content import SIP_CLASSES
 from tests.support.proxy import Cut
 from tests.support.trial import PATIENCE_S, Tally
 
@@ -24,11 +25,11 @@ begin
     end if;
     return new;
 end $$;
-create or replace trigger refuse_bad before insert on messages_1_call
-    for each row execute function refuse_bad();
-create or replace trigger refuse_bad before insert on messages_1_registration
-    for each row execute function refuse_bad();
-"""
+""" + "".join(
+    f"create or replace trigger refuse_bad before insert on messages_{name}"
+    " for each row execute function refuse_bad();\n"
+    for name in SIP_CLASSES
+)
 
 
 def cut(where: str, place: Callable[[Scene], Cut]) -> Fault:
