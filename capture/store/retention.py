@@ -2,8 +2,8 @@
 
 A leaf goes in steps, each of them committed: it is marked, by a comment on both its tables; both are detached
 concurrently, which makes them invisible to new searches and waits for those that still may read them; then
-they are dropped. Whoever comes after a crash goes on from the marks. Locks that others may need are waited for
-a third of a second at most, and what could not be had then is tried again in the next round.
+they are dropped. Whoever comes after a crash goes on from the marks. Locks that others may need are waited
+for a third of a second at most, and what could not be had then is tried again in the next round.
 """
 
 import time
