@@ -119,7 +119,9 @@ def _intake(journals: list[Journal]) -> Iterator[Metric]:
         ("receive_buffer_bytes", "receive_buffer_bytes", "Receive buffer that the kernel granted."),
         ("tcp_connections", "connections", "TCP connections now open."),
     ):
-        yield GaugeMetricFamily(f"rhapsode_{name}", text, value=_sum_intake(journals, figure))
+        # A left-over journal still says what its intake had when it was killed.
+        written = [journal for journal in journals if journal.has_intake]
+        yield GaugeMetricFamily(f"rhapsode_{name}", text, value=_sum_intake(written, figure))
 
 
 def _each_journal(journals: list[Journal]) -> Iterator[Metric]:

@@ -1,5 +1,6 @@
 """The page for Prometheus."""
 
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import render_metrics, serve_metrics
 from capture.journal.figures import INTAKE_FIGURES, WORKER_FIGURES, FigureFile, IntakeFigure, WorkerFigure
+from capture.journal.log import JournalWriter
+from capture.settings import JournalSettings
 from capture.stats import Outcome
 
 
@@ -120,7 +123,8 @@ def test_every_figure_of_the_sockets_is_told(tmp_path: Path) -> None:
     }
     keep(tmp_path, "0000", intake, {})
 
-    found = samples(render_metrics(tmp_path))
+    with closing(JournalWriter.open(tmp_path / "journal" / "0000", JournalSettings(min_free_bytes=1))):
+        found = samples(render_metrics(tmp_path))
 
     names = (
         "kernel_drops_total",
@@ -131,6 +135,20 @@ def test_every_figure_of_the_sockets_is_told(tmp_path: Path) -> None:
         "rubbish_bytes_total",
     )
     assert [found[f"rhapsode_{name}", ""] for name in names] == [1, 2, 3, 4, 5, 6]
+
+
+def test_sockets_of_a_dead_intake_are_not_open(tmp_path: Path) -> None:
+    intake = {
+        IntakeFigure.CONNECTIONS: 3,
+        IntakeFigure.RECEIVE_BUFFER_BYTES: 2,
+        IntakeFigure.RUBBISH_BYTES: 6,
+    }
+    keep(tmp_path, "0000", intake, {})
+
+    found = samples(render_metrics(tmp_path))
+
+    assert (found["rhapsode_tcp_connections", ""], found["rhapsode_receive_buffer_bytes", ""]) == (0, 0)
+    assert found["rhapsode_rubbish_bytes_total", ""] == 6
 
 
 def test_process_that_answers_is_measured_too() -> None:
