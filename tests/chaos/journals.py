@@ -80,7 +80,7 @@ def _crash_under_load(scene: Scene) -> None:
 
 
 FAULTS = (
-    Fault("fewer workers than before", fewer_workers, short=1, lives=True),
+    Fault("fewer workers than before", fewer_workers, lives=True),
     Fault("another data directory", other_data_directory, system=_SERVER, lives=True),
     Fault(
         "old directory, restored database",

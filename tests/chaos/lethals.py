@@ -38,4 +38,4 @@ def _all_is_stored(scene: Scene, tally: Tally) -> None:
     assert tally.aside == 0, "what was set aside was tried again"
 
 
-FAULTS = (Fault("packets that kill workers", send_lethal_packets, short=1, lives=True, holds=_all_is_stored),)
+FAULTS = (Fault("packets that kill workers", send_lethal_packets, lives=True, holds=_all_is_stored),)
