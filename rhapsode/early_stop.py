@@ -11,7 +11,7 @@ import time
 from types import FrameType
 
 HANDLER_WAIT_S = 60.0
-"""A role that has no handler by then hangs in its start."""
+"""A role that has been told to stop and has no handler by then hangs in its start."""
 HANDLER_POLL_S = 0.02
 """Nothing tells that a handler was set."""
 EXIT_FAILED = 1
@@ -19,10 +19,13 @@ EXIT_FAILED = 1
 
 def keep_early_stop() -> None:
     """Note a SIGTERM from now on, and hand it on to the handler of the role's own once there is one."""
-    stopped = threading.Event()
+    noted = False
 
     def note(_: int, __: FrameType | None) -> None:
-        stopped.set()
+        nonlocal noted
+        if not noted:
+            noted = True
+            threading.Thread(target=hand_on, name="early-stop", daemon=True).start()
 
     def hand_on() -> None:
         deadline = time.monotonic() + HANDLER_WAIT_S
@@ -30,9 +33,7 @@ def keep_early_stop() -> None:
             if time.monotonic() > deadline:
                 os._exit(EXIT_FAILED)
             time.sleep(HANDLER_POLL_S)
-        if stopped.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, note)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    threading.Thread(target=hand_on, name="early-stop", daemon=True).start()
