@@ -52,6 +52,9 @@ _IDLE_S = 0.5
 """Longest sleep without a look at the stop flag; the journal's FIFO ends it at once."""
 _MISSING_IN_VAIN = 3
 """A partition that is missing for so many batches in a row is not just being made or dropped."""
+_GATHER_S = 0.02
+"""What comes in meanwhile is read together while a batch fills: to be woken by each of intake's writes costs
+more than the packets do."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -278,7 +281,7 @@ class _Session:
                 continue
             if taken:
                 wait_s = (due or 0.0) - time.monotonic()
-                if wait_s <= 0 or self._stop.is_set() or not self._reader.wait(wait_s):
+                if wait_s <= 0 or self._stop.wait(min(wait_s, _GATHER_S)):
                     break
             else:
                 self._settle()
