@@ -17,12 +17,12 @@ DATAGRAMS_PER_WAKE_UP = 256
 
 LARGEST_DATAGRAM = 65535
 
-GATHER_S = 0.001
-GATHER_GAP_US = 300
-GATHER_BUFFER_BYTES = 4 * 1024 * 1024
-"""Woken up again so soon, the reader waits for a millisecond first, so that what a wake-up costs (the loop,
-the write, the worker's own: 30 µs) is shared by several datagrams. In that time 2,000 datagrams, at two
-million a second, would fill a buffer of this size."""
+GATHER_S = 0.005
+GATHER_GAP_US = 1000
+GATHER_BUFFER_BYTES = 8 * 1024 * 1024
+"""Woken up again so soon, the reader waits a little first, so that what a wake-up costs (the loop, the write,
+cold caches: 100 µs) is shared by several datagrams. In that time 3,600 datagrams, at 700,000 a second, would
+fill a buffer of this size."""
 
 KNOWN_PEERS = 4096
 """Packed addresses remembered. Sources of UDP can be forged, so that the memory is emptied when it is
