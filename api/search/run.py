@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import DatabaseError, DatabaseTimeout
+from api.search.catalog import Catalog
 from api.search.decide import Found
 from api.search.narrow import Buckets
 from api.search.query import NOTHING, Position, Query
@@ -39,7 +40,7 @@ class Page(NamedTuple):
 
 
 class Searcher:
-    """Everything that searches share: the engine, the dictionaries, the scanner processes."""
+    """Everything that searches share: the engine, the catalog, the dictionaries, the scanners."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Searcher:
         self.custom_headers = tuple(custom_headers)
         self.node = node
         """This data node's name in positions."""
+        self.catalog = Catalog(custom_headers)
         self.payloads = Payloads()
         self.scanners = Scanners()
 
@@ -73,7 +75,7 @@ class Searcher:
             async with (
                 timeout,
                 open_snapshot(
-                    self._engine, self.custom_headers, min(settings.statement_timeout_s, settings.deadline_s)
+                    self._engine, self.catalog, min(settings.statement_timeout_s, settings.deadline_s)
                 ) as snapshot,
             ):
                 session.snapshot = snapshot

@@ -2,21 +2,18 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import Reading, read_only
 from api.search.candidate import CANDIDATE_COLUMNS, Candidate
+from api.search.catalog import Catalog
 from api.search.narrow import Buckets, Narrowing
 from api.search.query import Position
 from api.search.sql import Sql, all_of, number, numbers, render, sql
-from capture.keys import keyed_rules
 from capture.route import MessageClass
 from capture.store.columns import keys_table, messages_table
-from capture.store.partitions import CatalogEntry, Leaf, leaves_of
 
 MAX_CALLS = 400
 """With more, a walk by time is cheaper than one index look-up a call and bucket."""
@@ -26,20 +23,6 @@ MAX_CALL_MESSAGES = 20_000
 """Messages of few calls: a telephone registers under one Call-ID for months."""
 MAX_GROUP = 32
 """Buckets asked at once: locks and planning grow with partitions."""
-
-_CATALOG = """
-select parent.relname::text, leaf.relname::text, pg_get_expr(leaf.relpartbound, leaf.oid), i.inhdetachpending,
-    case when parent.relname like 'messages%' then array(
-        select keying.rules::text from leaf_keying join keying using (version)
-        where leaf_keying.message_class = substr(parent.relname, length('messages_') + 1)
-            and leaf_keying.leaf = substring(leaf.relname from '_p([0-9]+)$')::bigint
-    ) end
-from pg_inherits i
-join pg_class parent on parent.oid = i.inhparent
-join pg_class leaf on leaf.oid = i.inhrelid
-where parent.relname = any ($1::text[]) and parent.relkind = 'p' and pg_table_is_visible(parent.oid)
-"""
-"""Each leaf, and with a leaf of messages the rules of every version that has written there."""
 
 _HELD = tuple(table(c) for table in (messages_table, keys_table) for c in MessageClass)
 """Retention waits for whoever has locked these before it takes a partition away."""
@@ -56,34 +39,21 @@ class Head(NamedTuple):
 class Snapshot:
     """All statements of a page: they see the same rows and the same partitions."""
 
-    def __init__(self, reading: Reading, custom_headers: Sequence[str]) -> None:
+    def __init__(self, reading: Reading, catalog: Catalog) -> None:
         self._reading = reading
-        self._custom_headers = tuple(custom_headers)
+        self._catalog = catalog
 
     async def buckets(
         self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
     ) -> dict[MessageClass, list[Buckets]]:
         """For each class the partitions that hold times of the window, newest first, one by one."""
-        classes = list(message_classes)
-        parents = [table(c) for c in classes for table in (messages_table, keys_table)]
-        catalog = await self._reading.fetch(_CATALOG, parents)
-        noted = {name: rules for _, name, _, _, rules in catalog if rules is not None}
-        leaves = [
-            leaf
-            for leaf in leaves_of(CatalogEntry(*entry) for *entry, _ in catalog)
-            if leaf.lower_us <= to_us and leaf.upper_us > from_us
-        ]
-        leaves.sort(key=lambda leaf: leaf.lower_us, reverse=True)
+        buckets = await self._catalog.buckets(self._reading, message_classes)
         return {
-            c: [self._bucket(leaf, noted[leaf.messages_table]) for leaf in leaves if leaf.message_class is c]
-            for c in classes
+            message_class: [
+                bucket for bucket in found if bucket.lower_us <= to_us and bucket.upper_us > from_us
+            ]
+            for message_class, found in buckets.items()
         }
-
-    def _bucket(self, leaf: Leaf, noted: Sequence[str]) -> Buckets:
-        # A leaf that no version is noted for keys nothing that can be relied on.
-        rules = [_same_rules(version, self._custom_headers) for version in noted]
-        keyed = frozenset.intersection(*rules) if rules else frozenset()
-        return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed)
 
     async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
         """The calls among which all matches are, or None when they are many or not known."""
@@ -169,11 +139,11 @@ class Snapshot:
 
 @asynccontextmanager
 async def open_snapshot(
-    engine: AsyncEngine, custom_headers: Sequence[str], statement_timeout_s: float
+    engine: AsyncEngine, catalog: Catalog, statement_timeout_s: float
 ) -> AsyncIterator[Snapshot]:
     """A snapshot for one page; DatabaseError when there is none to be had."""
     async with read_only(engine, statement_timeout_s, held=_HELD) as reading:
-        yield Snapshot(reading, custom_headers)
+        yield Snapshot(reading, catalog)
 
 
 def by_time(message_class: MessageClass, narrowing: Narrowing, before: Position | None, rows: int) -> Sql:
@@ -196,13 +166,6 @@ def probe(calls: Sql) -> Sql:
 
 def _select(columns: str, message_class: MessageClass) -> str:
     return f"select {columns} from {messages_table(message_class)} m"  # noqa: S608 (names of our own)
-
-
-@lru_cache(maxsize=256)
-def _same_rules(version: str, custom_headers: tuple[str, ...]) -> frozenset[str]:
-    """What a version of what is keyed, JSON as the database has it, keys by today's rule."""
-    noted = msgspec.json.decode(version)
-    return frozenset(name for name, rule in keyed_rules(custom_headers).items() if noted.get(name) == rule)
 
 
 def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:

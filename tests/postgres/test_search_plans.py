@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import connect, read_only
+from api.search.catalog import Catalog
 from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
 from api.search.snapshot import by_time, grouped, open_snapshot, probe
@@ -80,7 +81,7 @@ async def _plan(engine: AsyncEngine, statement: Sql) -> dict[str, list[dict[str,
 
 
 async def _narrowed(engine: AsyncEngine, query: Query) -> list[tuple[Any, Any]]:
-    async with open_snapshot(engine, (), 30) as snapshot:
+    async with open_snapshot(engine, Catalog(), 30) as snapshot:
         found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
     return [(group, narrow(query, group)) for group in grouped(found[query.message_class])]
 
