@@ -69,14 +69,18 @@ class Interpreter:
         """`sender_time_us`: the sender's own time where the message is stored under another."""
         protocol_type, message_class = classify(packet.protocol_type, packet.payload)
         if message_class is None:
-            head = parse_head(packet.payload, self._wanted)
-            message_class, method, parse_error = route_sip(head.cseq_method), head.method, head.parse_error
-            headers, found_by, sid, media = head.headers, head.found_by, head.call_id, None
+            method, sid, cseq_method, found_by, headers, parse_error = parse_head(
+                packet.payload, self._wanted
+            )
+            message_class, media = route_sip(cseq_method), None
             aleg = first_value(headers, self._correlation) if headers else None
         else:
             media, parse_error = read_media(message_class, protocol_type, packet.payload)
             headers, found_by, sid, method, aleg = _NO_HEADERS, _NO_KEYS, "", None, None
-        correlation_id = correlation_id_of(packet.correlation_id, aleg, header_wins=self._header_wins)
+        sent = packet.correlation_id
+        correlation_id = (
+            correlation_id_of(sent, aleg, header_wins=self._header_wins) if sent or aleg else None
+        )
         said = True
         if not sid:
             ends = self._text_of(packet.source), self._text_of(packet.destination)

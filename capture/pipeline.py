@@ -20,7 +20,7 @@ from capture.journal.record import Carrier, Record
 from capture.keys import KeyMemory
 from capture.mark import MARK, PacketMark
 from capture.route import MessageClass
-from capture.row import MessageRow, encode_key, encode_message
+from capture.row import encode_key, encode_message
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.sip.ids import call_hash
 from capture.stats import WORKER_OUTCOMES, Outcome
@@ -198,7 +198,7 @@ class Pipeline:
             call = call_hash(meaning.sid)
             codec, raw = self._codec.encode(packet.payload)
             # By position, in the order of the fields: by name it takes 0.8 µs more.
-            row = MessageRow(
+            encoded = encode_message(
                 time_us,
                 record.arrival_us - time_us,
                 call,
@@ -219,7 +219,6 @@ class Pipeline:
                 meaning.extra,
                 raw,
             )
-            encoded = encode_message(row)
             self._add_keys(of_leaf, leaf, call, packet, meaning)
             of_leaf.messages.append(encoded)
             of_leaf.origins.append(origin)

@@ -51,15 +51,10 @@ class SipMessage(msgspec.Struct, frozen=True, gc=False):
     """Why the message is not well-formed, None when it is; what could be read stands in the other fields."""
 
 
-class SipHead(msgspec.Struct, frozen=True, gc=False):
-    """As much of a message as is asked for when it is stored."""
+SipHead = tuple[str, str, str, tuple[str, ...], dict[str, str], str | None]
+"""As much of a message as is asked for when it is stored: `method`, `call_id`, `cseq_method`; from_user,
+from_domain, to_user, to_domain, ruri_user, ruri_domain, pai_user, auth_user, contact_user and user_agent;
+the headers asked for besides, as they were spelt there, that have a value; `parse_error`.
 
-    method: str
-    call_id: str
-    cseq_method: str
-    found_by: tuple[str, ...]
-    """from_user, from_domain, to_user, to_domain, ruri_user, ruri_domain, pai_user, auth_user, contact_user,
-    user_agent."""
-    headers: dict[str, str]
-    """The headers asked for besides, as they were spelt there, that have a value."""
-    parse_error: str | None
+A bare tuple, because a named one costs 0.3 µs on each message.
+"""

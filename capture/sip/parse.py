@@ -55,7 +55,8 @@ def parse_head(payload: bytes, names: tuple[str, ...] = ()) -> SipHead:
     table = header_table(names) if names else _TABLE
     reading = _read(payload, table)
     start, values, cseq_method, sender, recipient, contact, asserted, error = reading
-    return SipHead(
+    authorization, proxy_authorization = values[_AUTHORIZATION], values[_PROXY_AUTHORIZATION]
+    return (
         start[1],
         values[_CALL_ID],
         cseq_method,
@@ -67,7 +68,9 @@ def parse_head(payload: bytes, names: tuple[str, ...] = ()) -> SipHead:
             start[4],
             start[5],
             asserted[0],
-            _read_auth_user(values[_AUTHORIZATION], values[_PROXY_AUTHORIZATION]),
+            _read_auth_user(authorization, proxy_authorization)
+            if authorization or proxy_authorization
+            else "",
             contact[0],
             values[_USER_AGENT],
         ),
@@ -110,7 +113,9 @@ def _read(payload: bytes, table: HeaderTable) -> _Reading:
     lines, payload, body_at = split_head(payload)
     remember = body_at <= REMEMBERED_BYTES
     address: Callable[[str], Address] = remembered_address if remember else parse_address
-    start = remembered_start(lines[0]) if remember else parse_start(lines[0])
+    line = lines[0]
+    # Of request lines every call has its own.
+    start = remembered_start(line) if line[:4] == "SIP/" and remember else parse_start(line)
     is_request, method, _, _, _, _, error = start
     # Without a start line the capture may begin in the middle of a message, with a header.
     values, lines_error = collect(lines if method else ["", *lines], table)

@@ -3,6 +3,7 @@
 Source: RFC 3261 7.1, 7.2, 20.16.
 """
 
+import re
 from functools import lru_cache
 
 from capture.sip.address import CACHE_ENTRIES, parse_uri, remembered_uri
@@ -23,8 +24,24 @@ StartLine = tuple[bool, str, str, str, str, str, str | None]
 """Is it a request, method or status, reason phrase, request URI, its user, its domain, error."""
 
 
+# One stroke for the requests of a call; what differs in anything is read step by step.
+_USUAL = re.compile(
+    f"({'|'.join(sorted(_USUAL_METHODS))})"
+    r" (sips?:(?:([^@:;?\s]++)@)?+([^@:;?\s<>\[\]]++)(?::[0-9]++)?+(?:;[^?\s@]++)?+) SIP/2\.0\r?"
+).fullmatch
+
+
 def parse_start(line: str) -> StartLine:
     """Request-Line or Status-Line; without either the method is "" and the error says so."""
+    usual = _USUAL(line)
+    if usual is not None:
+        method, ruri, user, domain = usual.groups("")
+        return True, method, "", ruri, user, domain, None
+    return read_start(line)
+
+
+def read_start(line: str) -> StartLine:
+    """The same, step by step, of anything."""
     line = line.rstrip("\r")
     if line.startswith("SIP/2.0 ") and _is_number(line[8:11]) and line[11:12] in (" ", ""):
         return False, line[8:11], line[12:], "", "", "", None

@@ -12,12 +12,21 @@ import pytest
 from capture.errors import BatchRefused, DatabaseAway, PartitionMissing, PositionMoved, SchemaMismatch
 from capture.journal.record import Position
 from capture.route import MessageClass
-from capture.row import encode_message
 from capture.settings import StorageSettings
 from capture.store.batch import Batch
 from capture.store.partitions import Leaf
 from capture.store.writer import Writer
-from tests.support.rows import START, a_batch, a_journal, a_key, a_row, leaf_rows, messages, with_bad_text
+from tests.support.rows import (
+    PAYLOAD,
+    START,
+    a_batch,
+    a_journal,
+    a_key,
+    a_message,
+    leaf_rows,
+    messages,
+    with_bad_text,
+)
 
 NOW_US = 1_790_000_000_000_000
 NO_OUTCOMES = [0] * 6
@@ -86,7 +95,7 @@ async def test_rows_keys_and_position_of_a_batch_are_stored(database_url: str) -
             (at.leaf.lower_us, 7, "call-1", None)
         ]
         stored = await at.fetch("select time_us, method, raw, host(source) from messages_1_call order by id")
-        assert stored == [(at.leaf.lower_us + n, "INVITE", a_row(0).raw, "192.0.2.1") for n in range(3)]
+        assert stored == [(at.leaf.lower_us + n, "INVITE", PAYLOAD, "192.0.2.1") for n in range(3)]
 
 
 async def test_rows_of_several_leaves_commit_together(database_url: str) -> None:
@@ -174,7 +183,7 @@ async def test_commit_is_synchronous_only_when_asked(database_url: str) -> None:
 async def test_bad_message_in_the_middle_alone_is_failed(database_url: str) -> None:
     async with ready(database_url) as at:
         rows = messages(at.leaf, 100)
-        rows[41] = with_bad_text(a_row(at.leaf.lower_us + 41))
+        rows[41] = with_bad_text(at.leaf.lower_us + 41)
         refused: list[tuple[Leaf, int, str]] = []
 
         count = await at.writer.commit(
@@ -203,7 +212,7 @@ async def test_bad_message_in_the_middle_alone_is_failed(database_url: str) -> N
 )
 async def test_bad_row_of_any_kind_is_found(database_url: str, spoil: Any) -> None:
     async with ready(database_url) as at:
-        row = encode_message(a_row(at.leaf.lower_us, extra={"a": 1, "b": "a12345"}))
+        row = a_message(at.leaf.lower_us, extra={"a": 1, "b": "a12345"})
         rows = [*messages(at.leaf, 3), spoil(row), *messages(at.leaf, 3)]
         refused: list[int] = []
 
@@ -218,7 +227,7 @@ async def test_bad_row_of_any_kind_is_found(database_url: str, spoil: Any) -> No
 
 async def test_refused_is_told_before_anything_is_committed(database_url: str) -> None:
     async with ready(database_url) as at:
-        rows = [*messages(at.leaf, 3), with_bad_text(a_row(at.leaf.lower_us))]
+        rows = [*messages(at.leaf, 3), with_bad_text(at.leaf.lower_us)]
 
         def fail(leaf: Leaf, origin: int, words: str) -> None:
             raise OSError("no room to set it aside")
@@ -251,7 +260,7 @@ async def test_refused_key_is_replaced_by_a_marked_one(database_url: str) -> Non
 
 async def test_ten_bad_rows_are_theirs_and_eleven_are_ours(database_url: str) -> None:
     async with ready(database_url) as at:
-        bad = with_bad_text(a_row(at.leaf.lower_us))
+        bad = with_bad_text(at.leaf.lower_us)
         ten = a_batch({at.leaf: leaf_rows(at.leaf, [*messages(at.leaf, 5), *[bad] * 10])}, journal=at.journal)
         eleven = a_batch(
             {at.leaf: leaf_rows(at.leaf, [*messages(at.leaf, 5), *[bad] * 11])},
@@ -273,7 +282,7 @@ async def test_nothing_is_told_of_a_batch_that_is_rolled_back_after_all(database
     """What is told is set aside, and would be stored once more when that is replayed."""
     async with ready(database_url) as at:
         other = await at.writer.cover(MessageClass.REGISTRATION, at.leaf.lower_us)
-        bad = with_bad_text(a_row(at.leaf.lower_us))
+        bad = with_bad_text(at.leaf.lower_us)
         rows = {leaf: leaf_rows(leaf, [bad] * 6) for leaf in (at.leaf, other)}
 
         with pytest.raises(BatchRefused):
@@ -284,7 +293,7 @@ async def test_nothing_is_told_of_a_batch_that_is_rolled_back_after_all(database
 
 async def test_time_outside_the_leaf_names_the_partition_and_refuses_no_row(database_url: str) -> None:
     async with ready(database_url) as at:
-        rows = [*messages(at.leaf, 2), encode_message(a_row(at.leaf.upper_us))]
+        rows = [*messages(at.leaf, 2), a_message(at.leaf.upper_us)]
 
         with pytest.raises(PartitionMissing, match="23514"):
             await at.writer.commit(

@@ -18,7 +18,7 @@ from capture.sip.parse import (
     parse_message,
     parse_with_headers,
 )
-from capture.sip.start import parse_cseq, parse_start
+from capture.sip.start import parse_cseq, parse_start, read_start
 
 PIECES = [
     *(b"INVITE sip:bob@example.com SIP/2.0", b"SIP/2.0 200 OK", b"From", b"to", b"i", b"CSeq", b"Via", b"m"),
@@ -84,15 +84,33 @@ FOUND_BY = (
 def test_what_ingest_asks_is_what_the_message_says(payload: bytes) -> None:
     message, values = parse_with_headers(payload, ["X-CID", "Via"])
 
-    head = parse_head(payload, ("X-CID", "Via"))
+    method, call_id, cseq_method, found_by, headers, parse_error = parse_head(payload, ("X-CID", "Via"))
 
-    assert head.found_by == tuple(getattr(message, name) for name in FOUND_BY)
-    assert (head.method, head.call_id, head.cseq_method) == (
-        message.method,
-        message.call_id,
-        message.cseq_method,
-    )
-    assert (head.headers, head.parse_error) == (values, message.parse_error)
+    assert found_by == tuple(getattr(message, name) for name in FOUND_BY)
+    assert (method, call_id, cseq_method) == (message.method, message.call_id, message.cseq_method)
+    assert (headers, parse_error) == (values, message.parse_error)
+
+
+start_like = st.lists(
+    st.sampled_from(
+        [
+            *("INVITE", "ACK", "invite", "ODD", " ", "  ", "\t", "sip:", "sips:", "SIP:", "tel:", "<", ">"),
+            *("bob", "@", "example.com", ":", "5060", ";lr", ";", "?x=1", "[::1]", "é", "\u00a0", ",", "\r"),
+            *("SIP/2.0", "SIP/7.0", "200", " SIP/2.0"),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=500)
+@given(start_like | start_like.map("INVITE sip:{} SIP/2.0".format))
+@example("INVITE sip:bob:secret@example.com:5060;user=phone;lr SIP/2.0\r")
+@example("REGISTER sip:example.com SIP/2.0")
+@example("BYE sip:+49;phone-context=x@example.com SIP/2.0")
+@example("BYE sip:example.com;x=a@b SIP/2.0")
+def test_start_line_read_at_one_stroke_is_the_one_read_step_by_step(line: str) -> None:
+    assert parse_start(line) == read_start(line)
 
 
 address_like = st.lists(
