@@ -16,7 +16,7 @@ import asyncpg
 from tests.benchmarks.flood import Flood
 from tests.benchmarks.system import System
 
-RATES = (10_000, 15_000, 20_000, 25_000, 30_000, 35_000, 40_000, 45_000, 50_000)
+RATES = (10_000, 15_000, 17_500, 20_000, 22_500, 25_000, 27_500, 30_000, 35_000, 40_000, 45_000, 50_000)
 DRAINED_WITHIN = 0.1
 """Of the time that sending took."""
 _DRAIN_S = 180.0
@@ -73,11 +73,15 @@ def warm_up(running: System, flood: Flood, packets: Path) -> None:
 def rising(
     running: System, flood: Flood, packets: Path, seconds: float, rates: Sequence[int] = RATES
 ) -> Iterator[Stored]:
-    """Rising rates, each drained before the next, until one is not sustained."""
+    """Rising rates, each drained before the next, until one is not sustained twice: other machines' work can
+    slow down a virtual one for seconds."""
     for rate in rates:
-        stored = flood_once(running, flood, packets, rate, seconds)
-        yield stored
-        if not stored.sustained:
+        for _ in range(2):
+            stored = flood_once(running, flood, packets, rate, seconds)
+            yield stored
+            if stored.sustained:
+                break
+        else:
             return
 
 
