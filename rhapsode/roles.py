@@ -14,6 +14,9 @@ from capture.journal.directory import ID_NAME
 from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings
 
+WORKER_NICE = 5
+"""Of lower priority than intake: what the kernel holds for that is lost when it waits too long."""
+
 
 def make_data_directory(settings: Settings) -> None:
     """Make it unless it is there. Its content is private; root's PostgreSQL must get through to its own."""
@@ -60,6 +63,8 @@ def run_intake(settings: Settings, sockets: Sockets) -> None:
 def run_worker(settings: Settings, database_url: str, journal: Path, *, until_drained: bool = False) -> None:
     """Store what a journal holds until SIGTERM or SIGINT, or until it is drained."""
     from capture.worker import WorkerOptions, run
+
+    os.nice(WORKER_NICE)
 
     run(
         WorkerOptions(

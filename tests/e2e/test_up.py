@@ -57,6 +57,10 @@ def test_given_password_is_the_first_admins(running: Rhapsode) -> None:
         assert client.get("/api/v3/users/profile").status_code == http.client.OK
 
 
+def test_worker_gives_way_to_intake(running: Rhapsode) -> None:
+    assert running.child("worker").nice() > running.child("intake").nice()
+
+
 def test_every_child_names_its_role(running: Rhapsode) -> None:
     for role in ("intake", "worker", "api", "postgres"):
         assert running.child(role).is_running()
