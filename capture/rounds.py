@@ -16,6 +16,7 @@ from capture.journal.directory import write_whole
 from capture.journal.figures import RETENTION_ERROR, WorkerFigure
 from capture.route import MessageClass
 from capture.settings import RetentionSettings
+from capture.steady_clock import CLOCK, SteadyClock
 from capture.store.bridge import LoopThread
 from capture.store.connection import Connection
 from capture.store.retention import SETTINGS, Round, run_round
@@ -42,6 +43,7 @@ class RetentionRounds:
         retention: RetentionSettings,
         words: "memoryview[int] | MutableSequence[int]",
         directory: Path,
+        clock: SteadyClock = CLOCK,
     ) -> None:
         """`words` are the worker's figures, kept in `directory`."""
         self._loop = loop
@@ -49,6 +51,7 @@ class RetentionRounds:
         self._retention = retention
         self._words = words
         self._error_file = directory / RETENTION_ERROR
+        self._clock = clock
         self._due = 0.0
         self._running: Future[_Outcome | None] | None = None
 
@@ -69,9 +72,8 @@ class RetentionRounds:
     async def _round(self) -> _Outcome | None:
         connection = await Connection.open(self._url, SETTINGS)
         try:
-            now_us = _now_us()
-            done = await run_round(connection, self._retention, now_us)
-            return None if done is None else (done, await survey(connection, now_us))
+            done = await run_round(connection, self._retention, self._clock.now_us())
+            return None if done is None else (done, await survey(connection, _now_us()))
         finally:
             # At once: one that is broken off may be in the middle of a statement.
             connection.terminate()
@@ -101,6 +103,9 @@ class RetentionRounds:
             return RETRY_S
         if done.left:
             return 0.0
+        if self._clock.doubt:
+            self._fail(self._clock.doubt)
+            return PERIOD_S
         self._words[WorkerFigure.RETENTION_US] = _now_us()
         self._succeed()
         return PERIOD_S

@@ -5,7 +5,6 @@ where the batch began, its row count is seen before COMMIT is sent, and rows and
 not at all.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from uuid import UUID
@@ -17,6 +16,7 @@ from capture.journal.record import Position
 from capture.route import MessageClass
 from capture.settings import RetentionSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
+from capture.steady_clock import CLOCK
 from capture.store import dictionaries, rotate
 from capture.store.batch import Batch
 from capture.store.codec import Dictionary
@@ -59,10 +59,6 @@ OnRefused = Callable[[Leaf, int, str], None]
 """Called for each refused message, before COMMIT, with leaf, origin and PostgreSQL's words."""
 
 
-def wall_clock_us() -> int:
-    return time.time_ns() // 1000
-
-
 class Writer:
     """Two connections: one for batches, one for partitions and all that must be committed before a batch.
 
@@ -70,7 +66,7 @@ class Writer:
     """
 
     def __init__(
-        self, database_url: str, storage: StorageSettings, clock_us: Callable[[], int] = wall_clock_us
+        self, database_url: str, storage: StorageSettings, clock_us: Callable[[], int] = CLOCK.now_us
     ) -> None:
         self._url = database_url
         self._step_us = storage.partition_hours * HOUR_US
