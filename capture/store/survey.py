@@ -28,7 +28,7 @@ class StoredClass(NamedTuple):
     recent_bytes: int
     """Of these, what belongs to capture times of about the last day."""
     recent_us: int
-    """How long that time is, up to now; 0 when there is none."""
+    """How long that time is, up to now, whether anything came in or not; 0 when nothing is stored."""
 
 
 async def survey(connection: Connection, now_us: int) -> dict[MessageClass, StoredClass]:
@@ -44,11 +44,15 @@ async def _survey_class(
     connection: Connection, leaves: Sequence[Leaf], sizes: Mapping[str, int | None], now_us: int
 ) -> StoredClass:
     oldest_us = await _oldest_us(connection, leaves)
-    recent = [leaf for leaf in leaves if now_us - DAY_US < leaf.upper_us and leaf.lower_us <= now_us]
-    if oldest_us is None or not recent:
-        return StoredClass(oldest_us, _bytes(leaves, sizes), 0, 0)
-    since_us = max(oldest_us, recent[0].lower_us)
-    return StoredClass(oldest_us, _bytes(leaves, sizes), _bytes(recent, sizes), max(0, now_us - since_us))
+    if oldest_us is None:
+        return StoredClass(None, _bytes(leaves, sizes), 0, 0)
+    day_ago_us = now_us - DAY_US
+    recent = [leaf for leaf in leaves if day_ago_us < leaf.upper_us and leaf.lower_us <= now_us]
+    # Where nothing came in for hours, those hours belong to the day all the same.
+    since_us = min([day_ago_us, *(leaf.lower_us for leaf in recent)])
+    return StoredClass(
+        oldest_us, _bytes(leaves, sizes), _bytes(recent, sizes), max(0, now_us - max(oldest_us, since_us))
+    )
 
 
 async def _oldest_us(connection: Connection, leaves: Iterable[Leaf]) -> int | None:

@@ -22,7 +22,7 @@ def growth(recent_bytes: int, recent_us: int, age_us: int, kept_us: int | None) 
     `age_us` is how old its oldest message is, `kept_us` its retention (None: for ever).
     """
     if recent_us < LEAST_US:
-        return None if recent_bytes else Growth(0.0, 0.0)
+        return None
     left_us = float("inf") if kept_us is None else max(0, kept_us - age_us)
     return Growth(recent_bytes * DAY_US / recent_us, left_us)
 

@@ -8,7 +8,7 @@ from typing import Any
 from capture.route import MessageClass
 from capture.stats import Outcome
 from rhapsode.look.database import DatabaseLook
-from rhapsode.look.forecast import Growth, days_until_full, growth
+from rhapsode.look.forecast import LEAST_US, Growth, days_until_full, growth
 from rhapsode.look.machine import MachineLook
 from rhapsode.settings import Settings
 
@@ -118,8 +118,7 @@ def growths(settings: Settings, database: DatabaseLook, now_us: int) -> list[Gro
     if settings.database_url is not None or not database.stored:
         return None
     found = [_growth(settings, database, message_class, now_us) for message_class in database.stored]
-    known = [each for each in found if each is not None]
-    return known if len(known) == len(found) else None
+    return [each for each in found if each is not None] or None
 
 
 def _growth(
@@ -128,9 +127,11 @@ def _growth(
     stored = database.stored[message_class]
     age_us = 0 if stored.oldest_us is None else now_us - stored.oldest_us
     kept_us = settings.retention.kept_us(message_class.retention_key)
-    # What came in is known by whole partitions, empty ones made ahead of time among them.
-    recent_bytes = stored.recent_bytes if stored.oldest_us is not None else 0
-    return growth(recent_bytes, stored.recent_us, age_us, kept_us)
+    watched_us = stored.recent_us
+    if watched_us < LEAST_US:
+        # Where others have been stored for longer, it is known that of this class nothing came before.
+        watched_us = max(each.recent_us for each in database.stored.values())
+    return growth(stored.recent_bytes, watched_us, age_us, kept_us)
 
 
 def _bytes_a_day(

@@ -47,6 +47,7 @@ def test_growth_of_a_day_is_told_from_what_came_in_lately() -> None:
     assert growth(500, DAY_US, DAY_US, None) == Growth(500.0, FOR_EVER)
 
 
-def test_growth_of_less_than_an_hour_is_not_told_but_nothing_is_nothing() -> None:
+def test_growth_of_less_than_an_hour_is_not_told() -> None:
     assert growth(1, LEAST_US - 1, LEAST_US - 1, None) is None
-    assert growth(0, 0, 0, None) == Growth(0.0, 0.0)
+    assert growth(0, 0, 0, None) is None
+    assert growth(0, LEAST_US, DAY_US, None) == Growth(0.0, FOR_EVER)

@@ -19,6 +19,7 @@ from tests.unit.rhapsode.test_look_doctor import GB, WELL, a_journal, a_machine
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+_OLDEST_US = WELL.stored[MessageClass.CALL].oldest_us or 0
 RATES = Rates(2000.04, dict.fromkeys(Outcome, 0.0) | {Outcome.WRITTEN: 1999.0}, 0)
 
 
@@ -62,9 +63,27 @@ def test_disk_fills_unless_retention_comes_first(
 
 def test_disk_of_another_machine_and_a_first_hour_are_not_guessed_at() -> None:
     elsewhere = seen(database_url="postgresql://db/x")["disk"]
-    young = seen(database=calls(WELL.stored[MessageClass.CALL].oldest_us or 0, HOUR_US - 1))["disk"]
+    young = seen(database=calls(_OLDEST_US, HOUR_US - 1))["disk"]
 
     assert elsewhere["fills"] is young["fills"] is None
+
+
+def test_disk_of_an_installation_without_packets_is_not_called_safe() -> None:
+    nothing = replace(WELL, stored=dict.fromkeys(MessageClass, StoredClass(None, GB, 0, 0)), senders=[])
+
+    assert seen(database=nothing)["disk"]["fills"] is None
+    assert "how long that lasts shows after an hour" in shown(seen(database=nothing))
+
+
+def test_class_that_came_a_minute_ago_hides_no_other() -> None:
+    young = StoredClass(_OLDEST_US + 23 * HOUR_US, GB, GB, 60_000_000)
+    disk = DiskLook(Path("/data"), 100 * GB, 6 * GB, 2 * GB)
+    both = replace(WELL, stored={**WELL.stored, MessageClass.RTCP: young})
+
+    found = seen(a_machine(disk=disk), both, retention={"call": "0", "rtcp": "0"})
+
+    assert found["disk"]["days_until_full"] == 2.0
+    assert [each["bytes_per_day"] for each in found["classes"]] == [GB, GB]
 
 
 def test_table_says_it_in_words_within_eighty_columns() -> None:
