@@ -110,7 +110,9 @@ async def drop_expired(connection: Connection, since: KeptSince) -> Round:
 
 
 async def _read_marked(connection: Connection) -> list[_Marked]:
-    return await connection.fetch(_Marked, _MARKED, MARK)
+    """One that an operator has renamed is to stay, whatever it still bears."""
+    marked = await connection.fetch(_Marked, _MARKED, MARK)
+    return [each for each in marked if parse_leaf_name(each.name) is not None]
 
 
 class _Attempts:

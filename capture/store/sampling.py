@@ -96,8 +96,9 @@ async def _shares(connection: Connection) -> list[tuple[Leaf, float]]:
     """The leaves of the last day that has messages, and the percentage of blocks to read of each."""
     leaves = leaves_of(await read_catalog(connection))
     names = [leaf.messages_table for leaf in leaves]
-    sizes = dict(await connection.fetch(tuple[str, int], _SIZES, names))
-    return shares([(leaf, sizes.get(leaf.messages_table, 0)) for leaf in leaves])
+    sizes = dict(await connection.fetch(tuple[str, int | None], _SIZES, names))
+    # A table dropped meanwhile has none.
+    return shares([(leaf, sizes.get(leaf.messages_table) or 0) for leaf in leaves])
 
 
 def shares(sizes: Sequence[tuple[Leaf, int]]) -> list[tuple[Leaf, float]]:

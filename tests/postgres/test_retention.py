@@ -16,7 +16,7 @@ from capture.store.columns import KEY_COLUMNS, MESSAGE_COLUMNS
 from capture.store.connection import Connection
 from capture.store.expiry import SLACK_US
 from capture.store.partitions import HOUR_US, Leaf
-from capture.store.retention import LOCK, SETTINGS, Round, run_round
+from capture.store.retention import LOCK, MARK, SETTINGS, Round, run_round
 from capture.store.writer import Writer
 from tests.support.proxy import proxied
 from tests.support.rows import a_key, messages
@@ -292,3 +292,22 @@ async def pending(url: str) -> None:
     async with asyncio.timeout(10):
         while (await fetch(url, "select count(*) from pg_inherits where inhdetachpending"))[0][0] == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_marked_table_that_was_renamed_stays_and_is_no_work_left(database_url: str) -> None:
+    (leaf,) = await filled(database_url, [10])
+    messages_table = leaf.messages_table
+    connection = await asyncpg.connect(database_url)
+    try:
+        parent = messages_table.rpartition("_p")[0]
+        await connection.execute(f"comment on table {messages_table} is '{MARK}'")
+        await connection.execute(f"alter table {parent} detach partition {messages_table}")
+        await connection.execute(f"alter table {messages_table} rename to saved")
+    finally:
+        await connection.close()
+
+    done = await a_round(database_url)
+
+    assert done is not None
+    assert (done.left, done.error) == (0, "")
+    assert await fetch(database_url, "select count(*) from saved") == [(2,)]
