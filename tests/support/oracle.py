@@ -93,6 +93,7 @@ class SegmentKeeper:
         self._journals = journals
         self._kept = kept
         self._seen: set[int] = set()
+        self._looking = threading.Lock()
         self._gone: Counter[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="segment keeper", daemon=True)
@@ -114,12 +115,16 @@ class SegmentKeeper:
         """
         if not self._journals.is_dir():
             return
-        for journal in filter(Path.is_dir, self._journals.iterdir()):
-            with os.scandir(journal) as entries:
-                for entry in entries:
-                    # By inode: a journal that is made anew uses the same names again. A link keeps it.
-                    if entry.name.endswith(".segment") and entry.inode() not in self._seen:
-                        self._keep(Path(entry.path), entry.inode())
+        with self._looking:
+            for journal in filter(Path.is_dir, self._journals.iterdir()):
+                self._look_into(journal)
+
+    def _look_into(self, journal: Path) -> None:
+        with os.scandir(journal) as entries:
+            for entry in entries:
+                # By inode: a journal that is made anew uses the same names again. A link keeps it.
+                if entry.name.endswith(".segment") and entry.inode() not in self._seen:
+                    self._keep(Path(entry.path), entry.inode())
 
     def appended(self) -> list[Appended]:
         """All whole records of all kept segments, by journal and number.

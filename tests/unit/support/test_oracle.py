@@ -1,4 +1,5 @@
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_journal_made_anew_under_the_same_names_is_kept_too(journals: Path, kept
             (directory / ID_NAME).unlink()
 
     assert keeper.packets() == Counter([b"old", b"new"])
+
+
+def test_lookers_at_once_keep_each_segment_once(journals: Path, kept: Path) -> None:
+    (journals / "0000").mkdir(parents=True)
+    kept.mkdir()
+    for number in range(500):
+        (journals / "0000" / f"{number}.segment").touch()
+    keeper = SegmentKeeper(journals, kept)
+
+    with ThreadPoolExecutor(4) as pool:
+        for looked in [pool.submit(keeper.look) for _ in range(4)]:
+            looked.result()
+
+    assert len(list(kept.iterdir())) == 500
 
 
 def test_torn_tail_is_no_record(journals: Path) -> None:
