@@ -35,6 +35,9 @@ SETTINGS = {
     # A generic plan reads every partition's index: 48 ms instead of 1.
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
+    # Messages of hundreds of calls are looked up by index, where the planner would rather read all there are.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
 }
@@ -102,13 +105,23 @@ class Reading:
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
+        self._plan_cache_mode = SETTINGS["plan_cache_mode"]
 
     @property
     def closed(self) -> bool:
         return bool(self._driver.is_closed())
 
-    async def fetch(self, statement: str, *values: object) -> Sequence[Sequence[Any]]:
-        """The rows of a statement with the values of `$1`, `$2`, …; DatabaseError when it fails."""
+    async def fetch(
+        self, statement: str, *values: object, planned_once: bool = False
+    ) -> Sequence[Sequence[Any]]:
+        """The rows of a statement with the values of `$1`, `$2`, …; DatabaseError when it fails.
+
+        `planned_once`: one plan is right whatever the values are, and is kept with the statement.
+        """
+        mode = "force_generic_plan" if planned_once else SETTINGS["plan_cache_mode"]
+        if values and mode != self._plan_cache_mode:
+            await self.execute(f"set local plan_cache_mode = {mode}")
+            self._plan_cache_mode = mode
         with self._translated():
             rows: Sequence[Sequence[Any]] = await self._driver.fetch(statement, *values)
         return rows

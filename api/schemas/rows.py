@@ -42,6 +42,7 @@ _ALWAYS = frozenset(
     ]
 )
 """Names of `data_header` that Homer sends for their class even when empty."""
+_TABLES = {message_class: f"hep_proto_{message_class.key}" for message_class in MessageClass}
 _APART = frozenset(["node", "protocol"])
 """Names that clash with others of the row; Homer makes arrays of them, in random order."""
 
@@ -67,23 +68,20 @@ def _data_names(message_class: MessageClass, custom_headers: tuple[str, ...]) ->
 
 def data_row(found: Found, shape: RowShape) -> Row:
     """A row of `POST /search/call/data`."""
-    stored = found.stored
+    stored, fields = found.stored, found.fields
     source, destination = _named_ends(found)
     row = _headers(found, shape)
-    row |= {
-        "id": stored.id,
-        "uuid": stored.id,
-        "sid": found.fields.get("sid", ""),
-        "node": shape.node,
-        "dbnode": shape.node,
-        "table": f"hep_proto_{stored.message_class.key}",
-        "aliasSrc": source.name,
-        "aliasDst": destination.name,
-        "create_date": stored.time_us // 1000,
-        "micro_ts": stored.time_us / 1000,
-    }
+    # One by one: each of hundreds of rows takes a µs less than by merging another dictionary.
+    row["id"] = row["uuid"] = stored.id
+    row["sid"] = fields.get("sid", "")
+    row["node"] = row["dbnode"] = shape.node
+    row["table"] = _TABLES[stored.message_class]
+    row["aliasSrc"] = source.name
+    row["aliasDst"] = destination.name
+    row["create_date"] = stored.time_us // 1000
+    row["micro_ts"] = stored.time_us / 1000
     if stored.message_class is MessageClass.LOG:
-        row["raw"] = found.fields.get("raw", "")
+        row["raw"] = fields.get("raw", "")
     return row
 
 
@@ -173,36 +171,39 @@ def _arrow_row(found: Found, source: End, destination: End, positions: dict[str,
 
 def _headers(found: Found, shape: RowShape) -> Row:
     """Both of Homer's headers, flattened; whatever a filter has taken away is empty."""
-    stored, fields = found.stored, found.fields
+    stored, get = found.stored, found.fields.get
+    time_us = stored.time_us
     row: Row = {
-        "protocolFamily": fields.get("family") or 0,
-        "protocol": fields.get("ip_protocol") or 0,
-        "srcIp": fields.get("source") or "",
-        "srcPort": fields.get("source_port") or 0,
-        "dstIp": fields.get("destination") or "",
-        "dstPort": fields.get("destination_port") or 0,
-        "timeSeconds": stored.time_us // 1_000_000,
-        "timeUseconds": stored.time_us % 1_000_000,
-        "payloadType": fields.get("protocol_type", stored.protocol_type),
-        "captureId": fields.get("node", ""),
+        "protocolFamily": get("family") or 0,
+        "protocol": get("ip_protocol") or 0,
+        "srcIp": get("source") or "",
+        "srcPort": get("source_port") or 0,
+        "dstIp": get("destination") or "",
+        "dstPort": get("destination_port") or 0,
+        "timeSeconds": time_us // 1_000_000,
+        "timeUseconds": time_us % 1_000_000,
+        "payloadType": get("protocol_type", stored.protocol_type),
+        "captureId": get("node", ""),
         # The HEP key is not stored.
         "capturePass": "",
-        "correlation_id": fields.get("correlation_id", ""),
+        "correlation_id": get("correlation_id", ""),
     }
     for name, internal, always in _data_names(stored.message_class, shape.custom_headers):
-        value = fields.get(internal)
-        if value not in (None, ""):
+        value = get(internal)
+        if value or value == 0:
             row[name] = value
         elif always:
             row[name] = ""
-    if parse_error := fields.get("parse_error"):
+    if parse_error := get("parse_error"):
         row["parse_error"] = parse_error
-    return row | _hep_facts(stored.extra)
+    if stored.extra:
+        row |= _hep_facts(stored.extra)
+    return row
 
 
-def _hep_facts(extra: dict[str, Any] | None) -> Row:
+def _hep_facts(extra: dict[str, Any]) -> Row:
     """Rarer facts, and the sender's own time where the message is stored under another."""
-    facts = (extra or {}).get("hep")
+    facts = extra.get("hep")
     if not isinstance(facts, dict):
         return {}
     names = {"vlan": "vlan", "tos": "ip_tos", "mos": "mos", "tcp_flags": "tcp_flags"}

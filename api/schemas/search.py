@@ -4,6 +4,7 @@ Source: homer-app's binding rules. Unknown names are ignored; null is as good as
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -194,7 +195,7 @@ class TransactionAnswer(msgspec.Struct):
 
 def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Every key of any row."""
-    return list({key: None for row in rows for key in row})
+    return list(dict.fromkeys(chain.from_iterable(rows)))
 
 
 def answer_headers(incomplete: str | None, warnings: Sequence[str] = ()) -> dict[str, str]:

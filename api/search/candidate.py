@@ -51,26 +51,27 @@ def stored_message(
     message_class: MessageClass, row: Candidate, payload: bytes, *, session_id: str | None = None
 ) -> StoredMessage:
     """The message of a row with its payload restored."""
+    # By position, in the order of the fields: by name it takes 0.8 µs more.
     return StoredMessage(
-        message_class=message_class,
-        id=row.id,
-        time_us=row.time_us,
-        delay_us=row.delay_us,
-        capture_id=row.capture_id,
-        source=_address(row.source),
-        source_port=row.source_port,
-        destination=_address(row.destination),
-        destination_port=row.destination_port,
-        flags=row.flags,
-        protocol_type=row.protocol_type,
-        ip_protocol=row.ip_protocol,
-        method=row.method,
-        node_name=row.node_name,
-        correlation_id=row.correlation_id,
-        session_id=row.session_id if session_id is None else session_id,
-        parse_error=row.parse_error,
-        extra=row.extra,
-        payload=payload,
+        message_class,
+        row.id,
+        row.time_us,
+        row.delay_us,
+        row.capture_id,
+        _address(row.source),
+        row.source_port,
+        _address(row.destination),
+        row.destination_port,
+        row.flags,
+        row.protocol_type,
+        row.ip_protocol,
+        row.method,
+        row.node_name,
+        row.correlation_id,
+        row.session_id if session_id is None else session_id,
+        row.parse_error,
+        row.extra,
+        payload,
     )
 
 

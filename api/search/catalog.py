@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from api.database import Reading
-from api.search.narrow import Buckets
+from api.search.buckets import Buckets
 from capture.keys import keyed_rules
 from capture.route import MessageClass
 from capture.store.columns import keys_table, messages_table

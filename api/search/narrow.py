@@ -18,12 +18,15 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from api.search.buckets import Buckets
 from api.search.query import And, Condition, Expression, Not, Operator, Or, Query
 from api.search.sql import (
+    MAX_SINGLE_PATTERNS,
     TRUE,
     Sql,
     all_of,
     any_of,
+    begins_as,
     json,
     like,
     number,
@@ -40,19 +43,6 @@ MAX_KEY_ATOMS = 40
 """Further ones are TRUE: each is planned anew for each statement."""
 
 
-class Buckets(NamedTuple):
-    """Neighbouring partitions of a class in which the same is keyed."""
-
-    lowers: tuple[int, ...]
-    """Their lower bounds: the values of `bucket` in their key rows."""
-    lower_us: int
-    upper_us: int
-    """Half-open."""
-    keyed: frozenset[str]
-    """Names of `capture.keys.keyed_rules` that every version noted in every one of them keys by today's rule.
-    """
-
-
 class Narrowing(NamedTuple):
     """What a question narrows to in some buckets. All conditions are necessary, none need be sufficient."""
 
@@ -60,13 +50,19 @@ class Narrowing(NamedTuple):
     """For a walk by time: column and key atoms."""
     columns: Sql
     """Column atoms alone: enough beside `call = any(…)`."""
+    untimed: Sql
+    """The same without the window."""
     calls: tuple[Sql, ...]
-    """Each gives calls, more than once perhaps, among which those of all matches are: the key atoms of the
-    outermost AND, and an OR of key atoms as one."""
+    """Each gives calls and the bucket where each was shown (NULL: any), more than once perhaps, among which
+    those of all matches are: the key atoms of the outermost AND, and an OR of key atoms as one."""
     given: tuple[int, ...] | None = None
     """Such calls where the question itself tells them, but for those of `apart`."""
     apart: Sql | None = None
     """Gives the few calls whose Call-ID a filter has set, and may be any."""
+    buckets: Buckets = Buckets((), 0, 0, frozenset())
+    """Those that all this is about."""
+    window: tuple[int, int] = (0, 0)
+    """First and last microsecond of them that is asked for."""
 
 
 class _Atom(NamedTuple):
@@ -97,9 +93,12 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
     return Narrowing(
         rows=all_of([in_time, columns, TRUE if atom.keys is None else atom.keys]),
         columns=all_of([in_time, columns]),
+        untimed=columns,
         calls=atom.calls,
         given=atom.given,
         apart=atom.apart,
+        buckets=buckets,
+        window=(lower, upper),
     )
 
 
@@ -117,6 +116,20 @@ _KEYED_TEXT = frozenset(
         "user_agent",
     ]
 )
+_VARIED = frozenset(
+    [
+        "sid",
+        "correlation_id",
+        "from_user",
+        "to_user",
+        "ruri_user",
+        "pai_user",
+        "auth_user",
+        "contact_user",
+    ]
+)
+"""Keys of so many values that the way to one of them is the way to any. Not addresses: where one SBC stands
+at an end of all calls, a plan for any address would be made for that one."""
 _COLUMN_NUMBERS = frozenset(
     [
         "id",
@@ -300,7 +313,7 @@ class _Translation:
         listed = numbers(calls)
         return _Atom(
             keys=sql("m.call = any (", listed, ")"),
-            calls=(sql("select call from unnest(", listed, ") as given (call)"),),
+            calls=(sql("select call, null::bigint from unnest(", listed, ") as given (call)"),),
             given=tuple(calls),
         )
 
@@ -308,16 +321,28 @@ class _Translation:
         if not self._buckets.keyed.issuperset(needed):
             return _TRUE
         given = _texts(condition.values)
-        return self._key_atom(any_of(_test(f"k.{name}", condition.operator, given) for name in columns))
+        shown = any_of(self._key_test(f"k.{name}", condition.operator, given) for name in columns)
+        return self._key_atom(shown, varied=_VARIED.issuperset(columns))
 
-    def _key_atom(self, condition: Sql) -> _Atom:
+    def _key_atom(self, condition: Sql, *, varied: bool = False) -> _Atom:
         self._key_atoms += 1
         if self._key_atoms > MAX_KEY_ATOMS:
             return _TRUE
-        calls = self.calls_of(any_of([condition, sql("k.cut")]))
+        shown = any_of([condition, sql("k.cut")])
         # Hidden from the planner, which would look up all messages of all calls and sort them, where a walk
         # from the newest on ends after a few hundred.
-        return _Atom(keys=sql("coalesce(m.call in (", calls, "), false)"), calls=(calls,))
+        keys = sql("coalesce(m.call in (", self.calls_of(shown), "), false)")
+        return _Atom(keys=keys, calls=(self.places_of(shown, planned_once=varied and self._buckets.many),))
+
+    def _key_test(self, value: str, operator: Operator, given: Sequence[str]) -> Sql:
+        if not self._buckets.many:
+            return _test(value, operator, given)
+        if operator is Operator.LIKE and len(given) <= MAX_SINGLE_PATTERNS:
+            return any_of(all_of([begins_as(value, pattern), like(value, [pattern])]) for pattern in given)
+        if operator is Operator.EQUAL and len(given) == 1:
+            # A list would be taken for one of ten.
+            return sql(f"{value} = ", text(given[0]))
+        return _test(value, operator, given)
 
     def _apart(self) -> Sql:
         """Calls of these buckets that may have any Call-ID.
@@ -333,11 +358,24 @@ class _Translation:
 
     def calls_of(self, condition: Sql) -> Sql:
         """The calls of the key rows of these buckets that fulfil a condition."""
-        lowers = self._buckets.lowers
-        bucket = sql(number(lowers[0])) if len(lowers) == 1 else sql("any (", numbers(lowers), ")")
+        return self._of_keys("k.call", self._listed_buckets(), condition)
+
+    def places_of(self, condition: Sql, *, planned_once: bool = False) -> Sql:
+        """The same calls, each with the bucket of its key row."""
+        buckets = self._listed_buckets()
+        if planned_once:
+            # Numbers of ours instead of values: so the one plan has these partitions alone.
+            buckets = sql(f" in ({', '.join(map(str, self._buckets.lowers))})")
+        return self._of_keys("k.call, k.bucket", buckets, condition)._replace(planned_once=planned_once)
+
+    def _listed_buckets(self) -> Sql:
+        first, *others = self._buckets.lowers
+        return sql(" = any (", numbers((first, *others)), ")") if others else sql(" = ", number(first))
+
+    def _of_keys(self, columns: str, buckets: Sql, condition: Sql) -> Sql:
         table = keys_table(self._message_class)
-        select = f"select k.call from {table} k where k.bucket = "  # noqa: S608 (names of our own)
-        return sql(select, bucket, " and ", condition)
+        select = f"select {columns} from {table} k where k.bucket"  # noqa: S608 (names of our own)
+        return sql(select, buckets, " and ", condition)
 
     def _extra(self, name: str, condition: Condition) -> Sql:
         given = _texts(condition.values)

@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import DatabaseError, DatabaseTimeout
+from api.search.buckets import Buckets
 from api.search.catalog import Catalog
 from api.search.decide import Found
-from api.search.narrow import Buckets
 from api.search.query import NOTHING, Position, Query
 from api.search.scanners import Scanners
 from api.search.snapshot import Snapshot, open_snapshot

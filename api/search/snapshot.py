@@ -1,17 +1,18 @@
 """One REPEATABLE READ, read-only transaction, and what a search asks in it: partitions, keys, candidates."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import Reading, read_only
+from api.search.buckets import Buckets
 from api.search.candidate import CANDIDATE_COLUMNS, Candidate
 from api.search.catalog import Catalog
-from api.search.narrow import Buckets, Narrowing
+from api.search.narrow import Narrowing
 from api.search.query import Position
-from api.search.sql import Sql, all_of, number, numbers, render, sql
+from api.search.sql import TRUE, Sql, all_of, number, numbers, render, sql
 from capture.route import MessageClass
 from capture.store.columns import keys_table, messages_table
 
@@ -21,11 +22,16 @@ MAX_CALL_KEYS = 3 * MAX_CALLS
 """Key rows looked at to know that: a call may stand in several."""
 MAX_CALL_MESSAGES = 20_000
 """Messages of few calls: a telephone registers under one Call-ID for months."""
-MAX_GROUP = 32
-"""Buckets asked at once: locks and planning grow with partitions."""
-
 _HELD = tuple(table(c) for table in (messages_table, keys_table) for c in MessageClass)
 """Retention waits for whoever has locked these before it takes a partition away."""
+
+
+class CallAt(NamedTuple):
+    """A call, and the bucket in which its messages are looked for."""
+
+    call: int
+    bucket: int | None
+    """Its lower bound; None: all that are asked."""
 
 
 class Head(NamedTuple):
@@ -55,14 +61,19 @@ class Snapshot:
             for message_class, found in buckets.items()
         }
 
-    async def few_calls(self, narrowing: Narrowing) -> list[int] | None:
-        """The calls among which all matches are, or None when they are many or not known."""
+    async def few_calls(self, narrowing: Narrowing) -> list[CallAt] | None:
+        """The calls among which all matches are, or None when they are many or not known.
+
+        A bucket holds all messages of a call that its key rows tell of, so that none is looked for elsewhere.
+        """
         if narrowing.given is not None and (told := await self._told(narrowing, narrowing.given)) is not None:
-            return told
+            return [CallAt(call, None) for call in told]
         for calls in narrowing.calls:
-            listed = [row[0] for row in await self._fetch(probe(calls))]
-            if len(listed) < MAX_CALL_KEYS and len(distinct := set(listed)) <= MAX_CALLS:
-                return list(distinct)
+            rows = await self._fetch(probe(calls))
+            if len(rows) < MAX_CALL_KEYS:
+                listed = {CallAt(*row) for row in rows}
+                if len({call for call, _ in listed}) <= MAX_CALLS:
+                    return list(listed)
         return None
 
     async def _told(self, narrowing: Narrowing, given: Sequence[int]) -> list[int] | None:
@@ -74,31 +85,21 @@ class Snapshot:
         return list(set(told)) if len(told) <= MAX_CALLS else None
 
     async def by_calls(
-        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int], most: int
+        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], most: int
     ) -> list[Candidate] | None:
         """All rows of these calls, newest first, or None when they are more than `most`."""
-        rows = await self._candidates(
-            sql(
-                _select(CANDIDATE_COLUMNS, message_class),
-                *(" where m.call = any (", numbers(calls), ") and ", narrowing.columns),
-                *(" limit ", number(most + 1)),
-            )
-        )
+        rows = await self._candidates(of_calls(CANDIDATE_COLUMNS, message_class, narrowing, calls, most + 1))
         return None if len(rows) > most else rows
 
     async def heads(
-        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[int]
+        self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt]
     ) -> list[Head] | None:
         """Where the rows of these calls are, newest first, or None when they are too many.
 
         Sorted here: an ORDER BY with LIMIT would tempt the planner onto the time index.
         """
         found = await self._fetch(
-            sql(
-                _select("m.time_us, m.id, m.call", message_class),
-                *(" where m.call = any (", numbers(calls), ") and ", narrowing.columns),
-                *(" limit ", number(MAX_CALL_MESSAGES + 1)),
-            )
+            of_calls("m.time_us, m.id, m.call", message_class, narrowing, calls, MAX_CALL_MESSAGES + 1)
         )
         heads = [Head(*row) for row in found]
         return None if len(heads) > MAX_CALL_MESSAGES else sorted(heads, reverse=True)
@@ -134,7 +135,7 @@ class Snapshot:
 
     async def _fetch(self, statement: Sql) -> Sequence[Sequence[Any]]:
         words, values = render(statement)
-        return await self._reading.fetch(words, *values)
+        return await self._reading.fetch(words, *values, planned_once=statement.planned_once)
 
 
 @asynccontextmanager
@@ -159,23 +160,43 @@ def by_time(message_class: MessageClass, narrowing: Narrowing, before: Position 
     )
 
 
+def of_calls(
+    columns: str, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], rows: int
+) -> Sql:
+    """The statement for the messages of these calls, each once."""
+    known = all(place.bucket is not None for place in calls)
+    where = _in_own_bucket(calls, narrowing) if known else _in_any_bucket(calls, narrowing)
+    return sql(_select(columns, message_class), where, " limit ", number(rows))
+
+
+def _in_any_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
+    listed = numbers({place.call for place in calls})
+    return sql(" where m.call = any (", listed, ") and ", narrowing.columns)
+
+
+def _in_own_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
+    """Each call is looked for in the partition of its bucket alone, not in those of all.
+
+    Everything else is kept from the planner, which would begin with what it takes for few messages and go
+    through the calls for each of them.
+    """
+    buckets, uppers, (first_us, last_us) = narrowing.buckets, narrowing.buckets.uppers, narrowing.window
+    lowers = [place.bucket for place in calls if place.bucket is not None]
+    return sql(
+        *(" join unnest(", numbers(place.call for place in calls), ", "),
+        *(numbers(max(lower, first_us) for lower in lowers), ", "),
+        *(numbers(min(uppers[lower] - 1, last_us) for lower in lowers), ")"),
+        " as shown (call, first_us, last_us)",
+        " on m.call = shown.call and m.time_us >= shown.first_us and m.time_us <= shown.last_us",
+        *(" where m.time_us >= ", number(buckets.lower_us), " and m.time_us < ", number(buckets.upper_us)),
+        *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
+    )
+
+
 def probe(calls: Sql) -> Sql:
     """The statement that finds out how many calls there are."""
-    return sql(calls, " limit ", number(MAX_CALL_KEYS))
+    return sql(calls, " limit ", number(MAX_CALL_KEYS))._replace(planned_once=calls.planned_once)
 
 
 def _select(columns: str, message_class: MessageClass) -> str:
     return f"select {columns} from {messages_table(message_class)} m"  # noqa: S608 (names of our own)
-
-
-def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
-    """Neighbours in which the same is keyed, as one: `first` of them, then twice as many, then four times."""
-    most, start = min(first, MAX_GROUP), 0
-    while start < len(buckets):
-        end = start + 1
-        while end < len(buckets) and end - start < most and buckets[end].keyed == buckets[start].keyed:
-            end += 1
-        run = buckets[start:end]
-        lowers = tuple(bucket.lower_us for bucket in run)
-        yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed)
-        start, most = end, min(most * 2, MAX_GROUP)

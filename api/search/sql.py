@@ -4,6 +4,8 @@ A search is put together anew for each question and each group of buckets, so th
 by SQLAlchemy's expressions the same took a millisecond a statement, a quarter of a short search.
 """
 
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Union
 
@@ -13,6 +15,7 @@ MAX_SINGLE_PATTERNS = 16
 """So many patterns of a list can each use the index; with more the planning costs what they save."""
 
 _LARGEST = 2**63 - 1
+_WILDCARD = re.compile("[%_]")
 
 
 class Bound(NamedTuple):
@@ -26,6 +29,8 @@ class Sql(NamedTuple):
     """A part of a statement."""
 
     pieces: tuple[Union[str, Bound], ...]  # noqa: UP007 (a NamedTuple's own annotations are read early)
+    planned_once: bool = False
+    """One plan is right whatever the values are. A part of something larger says nothing about that."""
 
 
 Part = str | Bound | Sql
@@ -110,3 +115,19 @@ def like(value: str, patterns: Sequence[str]) -> Sql:
     if len(escaped) > MAX_SINGLE_PATTERNS:
         return sql(f"{value} like any (", texts(escaped), ")")
     return any_of(sql(f"{value} like ", text(pattern)) for pattern in escaped)
+
+
+def begins_as(value: str, pattern: str) -> Sql:
+    """What stands between a pattern's beginning and the next one, for a column in the order of code points.
+
+    A plan that is to serve all patterns cannot tell this from LIKE.
+    """
+    beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
+    if not beginning:
+        return TRUE
+    # The next character; surrogates are none.
+    after = 0xE000 if ord(beginning[-1]) == 0xD7FF else ord(beginning[-1]) + 1
+    if after > sys.maxunicode:
+        return TRUE
+    upper = beginning[:-1] + chr(after)
+    return sql(f"{value} >= ", text(beginning), f" and {value} < ", text(upper))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from api.search.buckets import MAX_GROUP
 from api.search.decide import Found
 from api.search.query import Condition, Expression, Operator, Or, Query
 from api.search.run import Page, Searcher
-from api.search.snapshot import MAX_GROUP
 from capture.route import MessageClass
 
 B2B_END = "_b2b-1"

@@ -11,13 +11,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from time import perf_counter
 
+from api.search.buckets import MAX_GROUP, Buckets, grouped
 from api.search.candidate import Candidate
 from api.search.decide import Found, Judge
-from api.search.narrow import Buckets, Narrowing, narrow
+from api.search.narrow import Narrowing, narrow
 from api.search.query import And, Condition, Expression, Operator, Position, Query
 from api.search.scanner import Task
 from api.search.scanners import ScannerGone, Scanners
-from api.search.snapshot import MAX_GROUP, Head, Snapshot, grouped
+from api.search.snapshot import CallAt, Head, Snapshot
 from capture.store.codec import PayloadCodec
 
 SLICE_S = 0.003
@@ -191,7 +192,7 @@ class Walk:
                     yield rows
 
     async def _by_calls(
-        self, narrowing: Narrowing, calls: Sequence[int]
+        self, narrowing: Narrowing, calls: Sequence[CallAt]
     ) -> AsyncGenerator[list[Candidate], None]:
         """The rows of these calls: all at once when they are few, by time when they are too many."""
         if not calls:

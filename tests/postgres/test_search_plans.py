@@ -10,10 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import connect, read_only
+from api.search.buckets import grouped
 from api.search.catalog import Catalog
 from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
-from api.search.snapshot import by_time, grouped, open_snapshot, probe
+from api.search.snapshot import CallAt, by_time, of_calls, open_snapshot, probe
 from api.search.sql import Sql, render
 from capture.hep.packet import Packet
 from capture.route import MessageClass
@@ -165,3 +166,48 @@ async def test_many_calls_are_walked_from_the_newest_on(busy_engine: AsyncEngine
 
     (messages,) = (nodes for table, nodes in plan.items() if table.startswith("messages"))
     assert [(node["Node Type"], node["Scan Direction"]) for node in messages] == [("Index Scan", "Backward")]
+
+
+async def test_messages_of_hundreds_of_calls_are_looked_up_call_by_call(busy_engine: AsyncEngine):
+    # A column that nothing has this value in tempts the planner to begin with the messages.
+    condition = Condition("source_port", Operator.EQUAL, (1,))
+    query = Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200, condition)
+    async with busy_engine.connect() as connection:
+        rows = await connection.execute(text("select call, bucket from keys_1_call limit 900"))
+        calls = [CallAt(*row) for row in rows]
+
+    ((_, narrowing),) = await _narrowed(busy_engine, query)
+    statement = of_calls("m.id", MessageClass.CALL, narrowing, calls, 20_000)
+    (nodes,) = (await _plan(busy_engine, statement)).values()
+
+    assert [(node["Node Type"], node["Index Name"].rpartition("_p")[2][2:]) for node in nodes] == [
+        ("Index Scan", "call_idx")
+    ]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition("from_user", Operator.EQUAL, ("user7",)),
+        Condition("from_user", Operator.LIKE, ("user19%",)),
+        Condition("sid", Operator.LIKE, ("1-19%",)),
+    ],
+)
+async def test_plan_for_all_values_finds_keys_by_their_index(database_url: str, condition: Condition):
+    query = Query(MessageClass.CALL, START_US, START_US + 4 * HOUR_US - 1, 200, condition)
+    async with _filled(database_url, _packets(4, 700)) as engine:
+        async with open_snapshot(engine, Catalog(), 30) as snapshot:
+            found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
+        (group,) = grouped(found[query.message_class], first=4)
+        words, values = render(probe(narrow(query, group).calls[0]))
+        async with read_only(engine, 30) as reading:
+            await reading.fetch(words, *values, planned_once=True)
+            # The values make no difference to this plan, so none are given.
+            await reading.execute(f"prepare probe as {words}")
+            explained = await reading.fetch(f"explain execute probe ({', '.join(['null'] * len(values))})")
+    plan = "\n".join(line for (line,) in explained)
+
+    assert group.many
+    assert "$1" in plan
+    assert plan.count("_idx") >= 4
+    assert "Seq Scan" not in plan

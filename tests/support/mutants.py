@@ -152,7 +152,8 @@ def two_conditions_on_one_key_row(original: Callable[..., Any]) -> Callable[...,
         head, *_ = _halves(joined.calls[0])
         conditions = [_halves(calls)[1] for calls in joined.calls]
         calls = sql.sql(head, " and ", sql.all_of(conditions))
-        return joined._replace(keys=sql.sql("m.call in (", calls, ")"), calls=(calls,))
+        keys = sql.sql("m.call in (select call from (", calls, ") as shown)")
+        return joined._replace(keys=keys, calls=(calls,))
 
     return conjoin
 
@@ -191,9 +192,9 @@ def arithmetic_buckets(original: Callable[..., Any]) -> Callable[..., Any]:
 def cut_values_taken_for_whole(original: Callable[..., Any]) -> Callable[..., Any]:
     """A key row whose values were cut is no candidate unless what is left of them fits."""
 
-    def key_atom(translation: Any, condition: Any) -> Any:
-        calls = translation.calls_of(condition)
-        return narrow._Atom(keys=sql.sql("m.call in (", calls, ")"), calls=(calls,))
+    def key_atom(translation: Any, condition: Any, **_: Any) -> Any:
+        keys = sql.sql("m.call in (", translation.calls_of(condition), ")")
+        return narrow._Atom(keys=keys, calls=(translation.places_of(condition),))
 
     return key_atom
 

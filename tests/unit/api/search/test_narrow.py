@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from api.search.narrow import MAX_KEY_ATOMS, Buckets, Narrowing, narrow
 from api.search.query import EVERYTHING, NOTHING, And, Condition, Expression, Not, Operator, Or, Query
 from api.search.sql import Sql, render
@@ -53,6 +55,41 @@ def test_several_buckets_are_asked_at_once():
     condition = narrowed(equal("from_user", "a"), lowers=(3000, 1000)).rows
 
     assert "k.bucket = any ([3000, 1000])" in sql(condition)
+
+
+MANY = (7000, 5000, 3000, 1000)
+
+
+def test_calls_are_told_with_the_bucket_of_their_key_row():
+    (calls,) = narrowed(equal("from_user", "a"), lowers=(3000, 1000)).calls
+
+    assert sql(calls) == (
+        "select k.call, k.bucket from keys_1_call k where k.bucket = any ([3000, 1000])"
+        " and (k.from_user = any (['a']) or k.cut)"
+    )
+
+
+def test_many_buckets_stand_in_the_statement_itself():
+    (calls,) = narrowed(equal("from_user", "a"), lowers=MANY).calls
+
+    assert "where k.bucket in (7000, 5000, 3000, 1000) and" in sql(calls)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bounds"),
+    [
+        ("49%", "(k.from_user >= '49' and k.from_user < '4:' and k.from_user like '49%')"),
+        ("a_%", "(k.from_user >= 'a' and k.from_user < 'b' and k.from_user like 'a_%')"),
+        # The character behind the last one before the surrogates, and behind the very last one.
+        ("\ud7ff%", r"(k.from_user >= '\ud7ff' and k.from_user < '\ue000' and k.from_user like '\ud7ff%')"),
+        ("\U0010ffff%", "k.from_user like '\\U0010ffff%'"),
+        ("%9%", "k.from_user like '%9%'"),
+    ],
+)
+def test_pattern_asked_of_many_buckets_is_bounded_by_its_beginning(pattern: str, bounds: str):
+    (calls,) = narrowed(Condition("from_user", Operator.LIKE, (pattern,)), lowers=MANY).calls
+
+    assert sql(calls).endswith(f" and ({bounds} or k.cut)")
 
 
 def test_two_conditions_are_never_asked_of_one_key_row():
