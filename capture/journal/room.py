@@ -20,10 +20,10 @@ class Disk(NamedTuple):
 class Room:
     """Measured now and then by one thread, spent by another in between; neither waits for the other."""
 
-    def __init__(self, settings: JournalSettings, disk: Disk) -> None:
-        # What the journal holds already counts as free: else each start under a backlog would lower the
-        # limit.
-        self.max_bytes = settings.max_bytes or (disk.used + disk.free) // 2
+    def __init__(self, settings: JournalSettings, disk: Disk, others_bytes: int = 0) -> None:
+        """`others_bytes` are held by the other journals on this disk."""
+        # What journals hold already counts as free: else each start under a backlog would lower the limit.
+        self.max_bytes = settings.max_bytes or (disk.used + others_bytes + disk.free) // 2
         self.min_free_bytes = settings.min_free_bytes or max(_GIB, disk.total // 50)
         self._measured = (0, 0)
         self.measure(disk, 0)

@@ -73,6 +73,14 @@ def make_segment(directory: Path, journal: UUID) -> OpenSegment:
     return OpenSegment(path, descriptor, header)
 
 
+def _size(path: Path) -> int:
+    """A segment that has been deleted meanwhile has none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _write_whole(descriptor: int, data: bytes, offset: int) -> None:
     if os.pwrite(descriptor, data, offset) < len(data):
         raise OSError(errno.ENOSPC, "only a part was written")
@@ -88,7 +96,7 @@ class Syncing:
         self._sizes: dict[str, int] = {}
         self.current: OpenSegment | None = None
         """Where the writer appends; None until there was room for a first segment."""
-        self.room = Room(settings, self._disk())
+        self.room = Room(settings, self._disk(), self._others_bytes())
         self.written = 0
         """Bytes that the writer has written in this run; it alone counts here."""
         self.synced_us = 0
@@ -197,6 +205,14 @@ class Syncing:
                     # matters.
                     return
 
+    def _others_bytes(self) -> int:
+        """What the journals beside this one hold, those of other workers and those left over."""
+        return sum(
+            _size(path)
+            for path in self._directory.parent.glob("*/*.segment")
+            if path.parent.name != self._directory.name
+        )
+
     def _disk(self) -> Disk:
         space = os.statvfs(self._directory)
         # Segments before the current one grow no more, and a backlog may have thousands: their sizes are
@@ -208,12 +224,7 @@ class Syncing:
             if not name.endswith(".segment"):
                 continue
             size = self._sizes.get(name)
-            if size is None:
-                try:
-                    size = (self._directory / name).stat().st_size
-                except FileNotFoundError:
-                    continue
-            sizes[name] = size
+            sizes[name] = size = _size(self._directory / name) if size is None else size
             if name < growing:
                 kept[name] = size
         self._sizes = kept

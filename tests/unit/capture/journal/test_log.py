@@ -179,6 +179,19 @@ def test_writer_makes_a_segment_itself_when_the_spare_is_not_ready(directory: Pa
     syncing.stop()
 
 
+def test_default_limit_of_a_journal_counts_what_the_one_beside_it_holds(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    beside = segment_path(directory.parent / "beside", 1)
+    beside.parent.mkdir()
+    with beside.open("wb") as sparse:
+        sparse.truncate(1 << 42)
+
+    syncing = Syncing(directory, uuid4(), a_journal(max_bytes=0))
+
+    assert syncing.room.max_bytes >= 1 << 41
+    syncing.stop()
+
+
 def test_closed_segments_are_synced_and_let_go(directory: Path) -> None:
     directory.mkdir(parents=True)
     syncing = Syncing(directory, uuid4(), a_journal())

@@ -34,6 +34,14 @@ def test_default_limit_is_half_of_what_would_be_free_without_the_journal() -> No
     assert fresh.max_bytes == under_a_backlog.max_bytes == 50 * GIB
 
 
+def test_default_limit_counts_the_backlog_of_all_journals_of_the_disk() -> None:
+    fresh = Room(JournalSettings(), Disk(used=0, free=100 * GIB, total=200 * GIB))
+    second_of_two = Room(JournalSettings(), Disk(40 * GIB, 20 * GIB, 200 * GIB), others_bytes=40 * GIB)
+
+    assert fresh.max_bytes == second_of_two.max_bytes == 50 * GIB
+    assert second_of_two.left(0) == 10 * GIB
+
+
 @pytest.mark.parametrize(("total", "floor"), [(10 * GIB, GIB), (1000 * GIB, 20 * GIB)])
 def test_default_floor_is_a_gibibyte_or_two_percent_of_the_disk(total: int, floor: int) -> None:
     room = Room(JournalSettings(), Disk(used=0, free=total // 2, total=total))
