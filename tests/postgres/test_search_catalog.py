@@ -1,16 +1,13 @@
 """What a searcher remembers of the catalog holds no longer than it is true."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import asyncpg
-
-from api.database import connect
 from api.search.query import Condition, Expression, Operator, Query
 from api.search.run import Searcher
 from capture.route import MessageClass
 from capture.store.partitions import HOUR_US
+from tests.support.database import execute
+from tests.support.searching import a_searcher
 from tests.support.stored import a_packet, store
 
 START_US = 1_765_000_800_000_000
@@ -29,26 +26,6 @@ async def times(searcher: Searcher, where: Expression = BY_KEY) -> list[int]:
     query = Query(MessageClass.CALL, START_US - 24 * HOUR_US, START_US + 24 * HOUR_US, 100, where)
     page = await searcher.page(query)
     return sorted((found.stored.time_us - START_US) // HOUR_US for found in page.rows)
-
-
-@asynccontextmanager
-async def a_searcher(database_url: str) -> AsyncIterator[Searcher]:
-    engine = connect(database_url)
-    searcher = Searcher(engine)
-    try:
-        yield searcher
-    finally:
-        await searcher.close()
-        await engine.dispose()
-
-
-async def execute(database_url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def test_message_in_a_partition_made_since_the_last_search_is_found(database_url: str) -> None:

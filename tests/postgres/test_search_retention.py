@@ -1,16 +1,12 @@
 """Searches beside a round of retention: an answer is what was there when it began, or what is there after."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from api.database import connect
 from api.search.query import EVERYTHING, Condition, Expression, Operator, Query
-from api.search.run import Searcher
 from capture.route import MessageClass
 from capture.settings import RetentionSettings
 from capture.store.connection import Connection
 from capture.store.partitions import HOUR_US
 from capture.store.retention import SETTINGS, Round, run_round
+from tests.support.searching import a_searcher
 from tests.support.stored import a_packet, store
 
 STEP_US = 2 * HOUR_US
@@ -41,17 +37,6 @@ async def a_round(url: str) -> Round | None:
         return await run_round(connection, RetentionSettings(call="6h"), NOW_US)
     finally:
         await connection.close()
-
-
-@asynccontextmanager
-async def a_searcher(url: str) -> AsyncIterator[Searcher]:
-    engine = connect(url)
-    searcher = Searcher(engine)
-    try:
-        yield searcher
-    finally:
-        await searcher.close()
-        await engine.dispose()
 
 
 async def test_search_under_way_finds_what_was_there_when_it_began(database_url: str) -> None:

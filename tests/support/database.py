@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -39,7 +39,7 @@ class Server:
 
     def execute(self, *statements: str) -> None:
         """Run statements one by one, each outside a transaction."""
-        run_elsewhere(_execute(self.url, statements))
+        run_elsewhere(execute(self.url, *statements))
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +65,8 @@ def _start_server(started: ExitStack) -> str:
     embedded.start()
     url = _with_database(embedded.url, "postgres")
     # A test's data need not survive the machine.
-    for setting in ("fsync", "full_page_writes"):
-        run_elsewhere(_execute(url, (f"alter system set {setting} = off",)))
-    run_elsewhere(_execute(url, ("select pg_reload_conf()",)))
+    settings = [f"alter system set {setting} = off" for setting in ("fsync", "full_page_writes")]
+    run_elsewhere(execute(url, *settings, "select pg_reload_conf()"))
     return url
 
 
@@ -96,7 +95,17 @@ def run_elsewhere(work: Coroutine[None, None, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-async def _execute(url: str, statements: tuple[str, ...]) -> None:
+async def fetch(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+    """The rows of one query."""
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(query, *arguments)]
+    finally:
+        await connection.close()
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements one by one, each outside a transaction."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
