@@ -36,16 +36,18 @@ class Probe:
             self._stop.wait(PAUSE_S)
 
     def _answer(self) -> int:
-        connection = self._connect()
+        connection = connect(self._address, tls=self._tls)
         with contextlib.closing(connection):
             connection.request("GET", self._path)
             return connection.getresponse().status
 
-    def _connect(self) -> http.client.HTTPConnection:
-        if not self._tls:
-            return http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
-        # Ourselves on our own socket: whose name the certificate bears does not matter here.
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(self._address, timeout=TIMEOUT_S, context=context)
+
+def connect(address: str, *, tls: bool, timeout_s: float = TIMEOUT_S) -> http.client.HTTPConnection:
+    """To a listener of our own, made at the first request."""
+    if not tls:
+        return http.client.HTTPConnection(address, timeout=timeout_s)
+    # Ourselves on our own socket: whose name the certificate bears does not matter here.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(address, timeout=timeout_s, context=context)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from capture.errors import ConfigError
 from capture.intake.sockets import open_sockets, split_address
 from rhapsode.errors import SettingsError
+from rhapsode.look.api import examine_api
 from rhapsode.look.finding import Finding
 from rhapsode.look.machine import MachineLook
 from rhapsode.look.ports import Listener, Protocol, owner_of
@@ -46,9 +47,7 @@ def _listening(machine: MachineLook) -> list[Finding]:
                 " `rhapsode intake`",
             )
         )
-    if web:
-        findings.append(Finding("api", "ok", f"the API listens on {_shown(web)}"))
-    return findings
+    return [*findings, *examine_api(web)]
 
 
 def _shown(listeners: list[Listener]) -> str:

@@ -64,6 +64,7 @@ def test_system_that_runs_and_then_does_not(directory: Path) -> None:
         assert (well, report["well"]) == (0, True)
         host, port = running.hep
         assert words(report, "receiving") == f"HEP is received on {host}:{port}"
+        assert words(report, "api") == f"the API answers on {running.web.removeprefix('http://')}"
         assert "2001" in words(report, "senders")
         assert "is running" in table
         assert re.search(r"^calls .* 14d ", table, re.MULTILINE), table
