@@ -42,7 +42,7 @@ def send_file(
 ) -> None:
     """Send the HEP packets of a capture.
 
-    Says beforehand which packets are older than they are kept by the settings here (`[retention]`).
+    Says beforehand which packets are older than they are kept by the settings here (`retention`).
     """
     from capture.store.expiry import kept_since
     from rhapsode.send import send, survey

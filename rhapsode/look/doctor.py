@@ -20,7 +20,9 @@ GONE_US = 24 * SILENT_US
 UNDELETED_US = 900_000_000
 FEW_DAYS = 3
 MOST_SENDERS = 5
-"""Named one by one."""
+"""Named one by one, of those that are well."""
+MOST_SILENT = 30
+"""Of those that somebody must see to."""
 
 
 def examine(
@@ -36,7 +38,7 @@ def examine(
         _aside(machine),
         *_database(machine, database),
         *_senders(machine, database, now_us),
-        _retention(machine, now_us),
+        *_retention(machine, database, now_us),
         _disk(settings, machine, database, now_us),
     ]
 
@@ -151,7 +153,7 @@ def _aside(machine: MachineLook) -> Finding:
     return Finding(
         "aside",
         "problem",
-        f"{machine.aside} packets could not be stored and are set aside",
+        f"packets could not be stored and are set aside: {machine.aside:,}",
         "`rhapsode journal aside list` says why; `… replay` tries them again; to give them up, remove"
         f" {machine.data_dir / 'journal' / 'aside'}",
     )
@@ -190,7 +192,11 @@ def _database(machine: MachineLook, database: DatabaseLook) -> Iterator[Finding]
         yield Finding("database", "ok", f"the database ({database.name}) answers: {version}")
     if database.schema_error:
         yield Finding(
-            "schema", "problem", database.schema_error, "`rhapsode migrate`, or `rhapsode up`, which does it"
+            "schema",
+            "problem",
+            database.schema_error,
+            '`rhapsode up` migrates by itself; the order for the roles alone is in "Upgrading",'
+            " docs/operations.md",
         )
     else:
         yield Finding("schema", "ok", "the schema is this version's")
@@ -213,32 +219,34 @@ def _senders(machine: MachineLook, database: DatabaseLook, now_us: int) -> Itera
         yield Finding(
             "senders",
             "problem",
-            f"silent for more than a day: {_named(gone, now_us)}",
+            f"silent for more than a day: {_named(gone, now_us, MOST_SILENT)}",
             "see whether the agent runs, and what it is told to send to",
         )
     if silent:
-        yield Finding("senders", "note", f"silent for more than an hour: {_named(silent, now_us)}")
+        yield Finding(
+            "senders", "note", f"silent for more than an hour: {_named(silent, now_us, MOST_SILENT)}"
+        )
     heard = [each for each in database.senders if now_us - each.before_us <= SILENT_US]
     if heard:
-        yield Finding("senders", "ok", f"heard within the hour: {_named(heard, now_us)}")
+        yield Finding("senders", "ok", f"heard within the hour: {_named(heard, now_us, MOST_SENDERS)}")
 
 
-def _named(senders: list[Sender], now_us: int) -> str:
+def _named(senders: list[Sender], now_us: int, most: int) -> str:
     words = []
-    for sender in senders[:MOST_SENDERS]:
+    for sender in senders[:most]:
         least = duration(max(0, now_us - sender.before_us) / 1e6)
         ago = f"{least} ago" if sender.before_us == sender.after_us else f"at least {least} ago"
         words.append(f"{sender.name or 'without a name'} ({ago})")
-    if len(senders) > MOST_SENDERS:
-        words.append(f"and {len(senders) - MOST_SENDERS} more")
+    if len(senders) > most:
+        words.append(f"and {len(senders) - most} more")
     return ", ".join(words)
 
 
-def _retention(machine: MachineLook, now_us: int) -> Finding:
+def _retention(machine: MachineLook, database: DatabaseLook, now_us: int) -> Iterator[Finding]:
     for journal in machine.journals:
         failing_us = journal.worker["retention_failing_us"]
         if failing_us and now_us - failing_us > UNDELETED_US:
-            return Finding(
+            yield Finding(
                 "retention",
                 "problem",
                 "what has been kept long enough cannot be deleted, for"
@@ -246,7 +254,9 @@ def _retention(machine: MachineLook, now_us: int) -> Finding:
                 "a transaction that stays open (a backup, a session left in psql) is the usual reason:"
                 " pg_stat_activity shows it",
             )
-    return Finding("retention", "ok", "nothing is kept longer than it is to be")
+            return
+    if machine.runs and database.usable:
+        yield Finding("retention", "ok", "nothing is kept longer than it is to be")
 
 
 def _disk(settings: Settings, machine: MachineLook, database: DatabaseLook, now_us: int) -> Finding:

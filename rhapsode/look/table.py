@@ -125,7 +125,7 @@ def _classes(classes: list[Json]) -> RenderableType:
 def _foot(status: Json) -> Text:
     lines = [_disk(status["disk"], status["database"]), _database(status)]
     if status["aside"]:
-        words = f"{status['aside']} packets are set aside: rhapsode journal aside list"
+        words = f"aside     {status['aside']:,} packets: see rhapsode journal aside list"
         lines.append(Text(words, style="yellow"))
     return Text("\n").join(lines)
 

@@ -36,6 +36,13 @@ def test_help_has_an_example_of_this_very_command(path: tuple[str, ...]) -> None
     assert f"Example: rhapsode {' '.join(path)}".strip() in shown.output
 
 
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help_loses_no_word_to_markup(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
+
+    assert "``" not in shown.output
+
+
 def test_version_is_told() -> None:
     shown = CliRunner().invoke(app, ["--version"])
 

@@ -192,6 +192,19 @@ def test_many_senders_are_counted() -> None:
     assert senders.words.endswith("pbx-4 (0 ms ago), and 7 more")
 
 
+def test_silent_senders_are_named_one_by_one() -> None:
+    gone = [Sender(f"pbx-{number}", NOW_US - 40 * HOUR_US, NOW_US - 40 * HOUR_US) for number in range(12)]
+
+    assert found(database=replace(WELL, senders=gone))["senders"].words.endswith("pbx-11 (40 h ago)")
+
+
+def test_nothing_is_said_of_retention_where_nobody_deletes() -> None:
+    stopped = examine(Settings(), a_machine(processes=[]), WELL, [], NOW_US)
+    away = examine(Settings(), a_machine(), DatabaseLook("db/x", error="away"), [], NOW_US)
+
+    assert "retention" not in {each.check for each in (*stopped, *away)}
+
+
 @pytest.mark.parametrize(("minutes", "expected"), [(14, set()), (16, {"retention"})])
 def test_retention_that_fails_for_long_is_wrong(minutes: int, expected: set[str]) -> None:
     worker = {"retention_failing_us": NOW_US - minutes * 60_000_000}

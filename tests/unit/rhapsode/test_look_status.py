@@ -126,4 +126,4 @@ def test_error_of_the_database_and_packets_set_aside_are_shown() -> None:
     page = shown(seen(a_machine(aside=2), DatabaseLook("db/x", error="connection refused")))
 
     assert "connection refused" in page
-    assert "2 packets are set aside" in page
+    assert "aside     2 packets" in page
