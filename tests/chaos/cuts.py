@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-import asyncpg
-
 from tests.chaos.fault import Fault, Scene, System
 from tests.support.content import SIP_CLASSES
+from tests.support.database import execute
 from tests.support.proxy import Cut
-from tests.support.trial import PATIENCE_S, Tally
+from tests.support.trial import PATIENCE_S
 
 PROXIED = System("proxied")
 BAD_CAPTURE_ID = 666
 TRIES = 20
 FOUND_S = 3.0
-COPY_BYTES = 60_000
-"""Of a batch of 200 messages."""
+COPIES, COPY_BYTES = 6, 20_000
+"""Of a batch of 200 messages: keys and messages of three classes, each of so many bytes at most."""
+COPY_DONE = b"c\0\0\0\4"
 
 _REFUSE = f"""
 create or replace function refuse_bad() returns trigger language plpgsql as $$
@@ -41,6 +41,12 @@ def cut(where: str, place: Callable[[Scene], Cut]) -> Fault:
     return Fault(f"cut {where}", inflict, times=20, short=3, system=PROXIED)
 
 
+def _amid_copy(scene: Scene) -> Cut:
+    """One of a batch's COPYs, at random, cut at random; at the latest before it says that it is whole."""
+    chance = scene.chance
+    return Cut(b"COPY ", chance.randint(1, COPIES), chance.randint(100, COPY_BYTES), end=COPY_DONE)
+
+
 def cut_after_commit(scene: Scene) -> None:
     """COMMIT goes through, its answer does not: nobody but the database knows."""
     proxy = scene.at_proxy()
@@ -55,7 +61,7 @@ def cut_after_commit(scene: Scene) -> None:
 def cut_while_bisecting(scene: Scene) -> None:
     """A bad row among the good ones, and the connection cut in the middle of looking for it."""
     if scene.turn == 0:
-        asyncio.run(_execute(scene.trial.database_url, _REFUSE))
+        asyncio.run(execute(scene.trial.database_url, _REFUSE))
     scene.trial.wait_for_more()
     place = Cut(b"rollback to savepoint rows", occurrence=scene.chance.randint(1, 6))
     scene.at_proxy().cut = place
@@ -67,25 +73,13 @@ def cut_while_bisecting(scene: Scene) -> None:
     raise AssertionError("no row was looked for")
 
 
-def _each_bad_one_is_aside(scene: Scene, tally: Tally) -> None:
-    assert tally.aside == scene.trial.singles
-
-
 def _cut(scene: Scene, place: Cut) -> None:
     scene.at_proxy().cut = place
     assert place.made.wait(PATIENCE_S), f"{place.statement!r} was not sent"
 
 
-async def _execute(url: str, statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statements)
-    finally:
-        await connection.close()
-
-
 FAULTS = (
-    cut("mid-COPY", lambda scene: Cut(b"COPY ", passing=scene.chance.randint(100, COPY_BYTES))),
+    cut("mid-COPY", _amid_copy),
     cut("before COMMIT", lambda scene: Cut(b"commit\0")),
     Fault("cut after COMMIT, before its reply", cut_after_commit, times=20, short=3, system=PROXIED),
     Fault(
@@ -94,6 +88,6 @@ FAULTS = (
         times=20,
         short=2,
         system=PROXIED,
-        holds=_each_bad_one_is_aside,
+        sets_aside=True,
     ),
 )

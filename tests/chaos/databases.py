@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import asyncpg
+import httpx
 
 from tests.chaos.fault import Fault, Scene, System
 from tests.chaos.private_disk import cannot_mount, fill
+from tests.support.database import execute
 
 REFUSING_S = 5.0
 SERVER = System(
@@ -30,17 +33,17 @@ def be_away(scene: Scene) -> None:
     scene.trial.wait_for_more()
     server.shut_down()
     threading.Event().wait(scene.away_s)
-    answer = scene.trial.witness.health()
-    assert answer.status_code == 503, answer.text
+    assert _is_refused(scene)
     server.start()
     scene.trial.wait_for_more()
 
 
 def be_read_only(scene: Scene) -> None:
     scene.trial.wait_for_more()
-    _at(scene, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+    _execute(scene, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+    _wait_until_refused(scene)
     threading.Event().wait(REFUSING_S)
-    _at(
+    _execute(
         scene,
         "set default_transaction_read_only = off",
         "alter system reset default_transaction_read_only",
@@ -52,11 +55,11 @@ def be_read_only(scene: Scene) -> None:
 def refuse_connections(scene: Scene) -> None:
     """All connections are other people's; ours are ended, so that new ones are asked for in vain."""
     scene.trial.wait_for_more()
-    asyncio.run(_take_all_connections(scene.trial.database_url))
+    asyncio.run(_take_all_connections(scene.trial.database_url, lambda: _is_refused(scene)))
     scene.trial.wait_for_more()
 
 
-async def _take_all_connections(url: str) -> None:
+async def _take_all_connections(url: str, rhapsode_is_refused: Callable[[], bool]) -> None:
     held: list[asyncpg.Connection[asyncpg.Record]] = [await asyncpg.connect(url)]
     others = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rhapsode%'"
     loop = asyncio.get_running_loop()
@@ -70,6 +73,7 @@ async def _take_all_connections(url: str) -> None:
             except asyncpg.TooManyConnectionsError:
                 refused += 1
                 await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(rhapsode_is_refused), "Rhapsode has a connection"
     finally:
         for connection in held:
             await connection.close()
@@ -81,23 +85,25 @@ def fill_disk(scene: Scene) -> None:
     server = scene.at_server()
     scene.trial.wait_for_more()
     with fill(server.place):
+        _wait_until_refused(scene)
         threading.Event().wait(REFUSING_S)
     if not server.runs:
         server.start()
     scene.trial.wait_for_more()
 
 
-def _at(scene: Scene, *statements: str) -> None:
-    asyncio.run(_execute(scene.trial.database_url, statements))
+def _wait_until_refused(scene: Scene) -> None:
+    """Until the database's refusal shows: a fault that nobody met would prove nothing."""
+    scene.wait_until(lambda: _is_refused(scene), "storing is refused")
 
 
-async def _execute(url: str, statements: tuple[str, ...]) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
+def _is_refused(scene: Scene) -> bool:
+    answer = scene.trial.witness.health()
+    return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and not answer.json()["store"]["ok"]
+
+
+def _execute(scene: Scene, *statements: str) -> None:
+    asyncio.run(execute(scene.trial.database_url, *statements))
 
 
 FAULTS = (

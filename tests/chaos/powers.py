@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.chaos.clocks import NEARLY_S, arrivals_s
 from tests.chaos.fault import Fault, Scene
 from tests.chaos.machine import Machine, cannot_make
 from tests.support.trial import RECEIVED, Tally, ended
@@ -114,6 +115,7 @@ def _something_was_lost(scene: Scene, tally: Tally) -> None:
     assert scene.trial.keeper.gone, "no loss of power took anything: it shows nothing"
     assert tally.gone, "the database was never ahead of the disk: it shows nothing"
     assert scene.trial.figures()[GONE] > 0
+    assert arrivals_s(scene)[0] < -NEARLY_S, "the clock was not stepped back"
 
 
 FAULTS = (

@@ -23,15 +23,30 @@ class Cut:
     """Which of several alike."""
     passing: int = 0
     """So many bytes from there on go through; with 0 not even the statement does."""
+    end: bytes = b""
+    """What ends the statement: it does not go through, however many bytes may pass."""
     made: threading.Event = field(default_factory=threading.Event)
+    _behind: int = 0
+    """Where in the bytes that come next the statement begins."""
 
-    def reached(self, data: bytes) -> int | None:
-        """How many bytes of `data` still go through; None: it is not there yet."""
+    def begins_in(self, data: bytes) -> bool:
+        """Whether the statement does; if so, what lies before it goes through as well."""
         at = data.find(self.statement)
         while at >= 0 and self.occurrence > 1:
             self.occurrence -= 1
             at = data.find(self.statement, at + 1)
-        return at if at >= 0 else None
+        self._behind = max(at, 0)
+        self.passing += self._behind
+        return at >= 0
+
+    def through(self, data: bytes) -> int | None:
+        """How many bytes of `data`, which follows on the last, go through; None: all, it is not cut yet."""
+        end = data.find(self.end, self._behind) if self.end else -1
+        self._behind = 0
+        if end < 0 and self.passing >= len(data):
+            self.passing -= len(data)
+            return None
+        return min(self.passing, end) if end >= 0 else self.passing
 
 
 class Proxy:
@@ -102,18 +117,15 @@ class Proxy:
     ) -> None:
         cut: Cut | None = None
         while data := await reader.read(8192):
-            if cut is None and self.cut is not None and (at := self.cut.reached(data)) is not None:
+            if cut is None and self.cut is not None and self.cut.begins_in(data):
                 cut, self.cut = self.cut, None
-                cut.passing += at
-            if cut is not None:
-                cut.passing -= len(data)
-                if cut.passing < 0:
-                    writer.write(data[: cut.passing])
-                    with suppress(ConnectionError):
-                        await writer.drain()
-                    self.cuts += 1
-                    cut.made.set()
-                    return
+            if cut is not None and (through := cut.through(data)) is not None:
+                writer.write(data[:through])
+                with suppress(ConnectionError):
+                    await writer.drain()
+                self.cuts += 1
+                cut.made.set()
+                return
             if self.cut_answer_to is not None and self.cut_answer_to in data:
                 answer_is_cut.set()
             if self.cut_after_client_bytes is not None:

@@ -122,6 +122,7 @@ class Witness:
         self.expected = threading.Event()
         """Set while there must be an answer."""
         self.samples = 0
+        """Looks that were answered, since they were last asked for."""
         self.faults: list[str] = []
 
     def __enter__(self) -> Self:
@@ -157,14 +158,19 @@ class Witness:
                     self.faults.append(f"/metrics: {error!r}")
                 continue
             self.samples += 1
-            for series, value in now.items():
-                name = series.partition("{")[0]
-                # Those of a single process begin anew with it.
-                if name.startswith("rhapsode_") and name.endswith("_total") and value < before.get(series, 0):
-                    self.faults.append(f"{series} fell from {before[series]} to {value}")
+            self.faults += fallen(before, now)
             if ended(now) > now[RECEIVED]:
                 self.faults.append(f"{ended(now)} outcomes of {now[RECEIVED]} packets")
             before.update(now)
+
+
+def fallen(before: Mapping[str, float], now: Mapping[str, float]) -> Iterator[str]:
+    """The counters that are less than they were, or no more there at all."""
+    for series, value in before.items():
+        name = series.partition("{")[0]
+        # Those of a single process begin anew with it.
+        if name.startswith("rhapsode_") and name.endswith("_total") and now.get(series, 0) < value:
+            yield f"{series} fell from {value} to {now.get(series, 'nothing')}"
 
 
 class Trial:
@@ -317,7 +323,8 @@ class Trial:
             assert figures[RECEIVED] == tally.appended + tally.dropped
             replayed = sum(record.carrier == REPLAYED for record in records)
             assert figures[FAILED] == tally.aside + replayed
-        assert self.witness.samples > 0
+        assert self.witness.samples > 0, "nobody looked"
+        self.witness.samples = 0
         faults, self.witness.faults = self.witness.faults, []
         assert not faults, faults
         return tally
