@@ -80,11 +80,11 @@ def _examine(given: Mapping[str, Any], config: Path | None) -> "list[Finding]":
     try:
         settings = load_settings(given, config)
         refuse_scripts(settings)
+        machine = look_at_machine(settings)
     except SettingsError as error:
         # Without them nothing else can be looked at.
         advice = "correct it; docs/settings.md lists every setting"
         return [Finding("settings", "problem", str(error), advice)]
-    machine = look_at_machine(settings)
     database = look_at_database(settings, with_senders=True)
     return examine(settings, machine, database, examine_ports(settings, machine), time.time_ns() // 1000)
 

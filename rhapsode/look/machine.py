@@ -10,6 +10,7 @@ from capture.journal.aside import list_aside
 from capture.journal.room import Disk, Room
 from capture.settings import JournalSettings
 from capture.stats import Outcome
+from rhapsode.errors import SettingsError
 from rhapsode.lock import holders_of
 from rhapsode.look.ports import Listener, listeners_of
 from rhapsode.settings import Settings
@@ -78,8 +79,9 @@ class MachineLook:
 
 
 def look_at_machine(settings: Settings, look_s: float = LOOK_S) -> MachineLook:
-    """Two looks at the figures, `look_s` apart."""
+    """Two looks at the figures, `look_s` apart; SettingsError where this account may not look."""
     data_dir = settings.data_dir
+    _refuse_closed(data_dir)
     began = time.monotonic()
     before = read_journals(data_dir)
     time.sleep(look_s)
@@ -95,6 +97,20 @@ def look_at_machine(settings: Settings, look_s: float = LOOK_S) -> MachineLook:
         aside=len(list_aside(data_dir / "journal" / "aside")),
         disk=_look_at_disk(data_dir, settings.journal),
     )
+
+
+def _refuse_closed(data_dir: Path) -> None:
+    """What cannot be looked into must not pass for a directory where nothing was ever started."""
+    for directory in (data_dir, data_dir / "journal"):
+        try:
+            os.scandir(directory).close()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SettingsError(
+                f"{directory} cannot be looked into ({error.strerror}): run this as the account of the"
+                " service or as root"
+            ) from error
 
 
 def _rates(before: list[Journal], after: list[Journal], seconds: float) -> Rates:
