@@ -7,9 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
@@ -18,7 +16,7 @@ from capture.store.columns import keys_table, messages_table
 from migrations.run import head_level
 from tests.support.collector import Collector, api_elsewhere, migrate, outcomes
 from tests.support.content import lost_to_searches, stored_payloads
-from tests.support.database import run_elsewhere
+from tests.support.database import execute, fetch, run_elsewhere
 from tests.support.postgres_server import PostgresServer
 from tests.support.rhapsode import ROOT, Rhapsode
 from tests.support.sender import Sender, call_id, packet, payload
@@ -63,23 +61,6 @@ def server() -> Iterator[PostgresServer]:
     server = PostgresServer(programs=DEBIAN_15).start()
     yield server
     server.stop()
-
-
-async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(row) for row in await connection.fetch(query)]
-    finally:
-        await connection.close()
-
-
-async def execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
@@ -15,7 +14,7 @@ from api.figures import read_journals
 from capture.journal.log import JournalWriter
 from capture.journal.record import Carrier
 from capture.settings import JournalSettings
-from tests.support.database import run_elsewhere
+from tests.support.database import execute, run_elsewhere
 from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
 
 
@@ -28,12 +27,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rhapsode]:
 def data_dir(up: Rhapsode) -> Path:
     assert up.data_dir is not None
     return up.data_dir
-
-
-async def execute(database_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(statement)
-    await connection.close()
 
 
 def test_ready_lines_are_plain_facts(running: Rhapsode) -> None:

@@ -1,13 +1,9 @@
 """Payload dictionaries in a real database: ids, which is used, and that none can go."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
 from capture.errors import DatabaseAway
 from capture.store.codec import Dictionary, shipped_dictionary
-from capture.store.connection import Connection
 from capture.store.dictionaries import (
     ListedDictionary,
     Standing,
@@ -19,19 +15,11 @@ from capture.store.dictionaries import (
     shipped,
     standing,
 )
+from tests.support.database import connected
 from tests.support.stored import a_packet, store
 
 TIME_US = 1_790_000_000_000_000
 OPTIONS = b"OPTIONS sip:b@example.com SIP/2.0\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n\r\n"
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    connection = await Connection.open(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_dictionary_keeps_its_id(database_url: str) -> None:

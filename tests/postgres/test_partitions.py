@@ -1,9 +1,6 @@
 """Partitions made on a real server: beside writers, beside each other, and never by half."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 import pytest
@@ -16,33 +13,14 @@ from capture.store.columns import MESSAGE_COLUMNS
 from capture.store.connection import Connection
 from capture.store.partitions import DAY_US, HOUR_US, Leaf
 from capture.store.writer import Writer
+from tests.support.database import fetch
+from tests.support.leaves import NOW_US, STEP_US, a_writer
 from tests.support.proxy import proxied
 from tests.support.rows import START, a_batch, a_journal, leaf_rows, messages
 
-STEP_US = 2 * HOUR_US
-NOW_US = 1_790_000_000_000_000 // STEP_US * STEP_US + HOUR_US
-"""One hour into a step."""
 PARENTS_AND_LEAVES = """
 select c.relname::text from pg_class c where c.relname ~ '^(messages|keys)_1_call' and c.relkind in ('r', 'p')
 """
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Writer]:
-    writer = Writer(url, StorageSettings(partition_hours=2), clock_us=lambda: NOW_US)
-    await writer.connect()
-    try:
-        yield writer
-    finally:
-        await writer.close()
-
-
-async def fetch(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(record) for record in await connection.fetch(query, *arguments)]
-    finally:
-        await connection.close()
 
 
 async def store(writer: Writer, leaf: Leaf, count: int) -> None:
@@ -53,7 +31,7 @@ async def store(writer: Writer, leaf: Leaf, count: int) -> None:
 
 
 async def test_missing_leaf_is_made_once_and_found_after(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         made = await writer.cover(MessageClass.CALL, NOW_US)
         again = await writer.cover(MessageClass.CALL, NOW_US + 1)
         partitions = await writer.read_partitions()
@@ -75,7 +53,7 @@ async def test_leaf_has_what_its_parent_has(database_url: str) -> None:
            indexrelid in (select inhrelid from pg_inherits)
     from pg_index where indrelid = $1::text::regclass order by 1
     """
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         leaf = await writer.cover(MessageClass.CALL, NOW_US)
 
     for parent, table in (("messages_1_call", leaf.messages_table), ("keys_1_call", leaf.keys_table)):
@@ -89,7 +67,7 @@ async def test_leaf_has_what_its_parent_has(database_url: str) -> None:
 
 
 async def test_two_workers_at_once_make_one_leaf(database_url: str) -> None:
-    async with connected(database_url) as first, connected(database_url) as second:
+    async with a_writer(database_url) as first, a_writer(database_url) as second:
         leaves = await asyncio.gather(
             *(writer.cover(MessageClass.CALL, NOW_US + n) for n, writer in enumerate((first, second)))
         )
@@ -99,7 +77,7 @@ async def test_two_workers_at_once_make_one_leaf(database_url: str) -> None:
 
 
 async def test_creation_cut_off_at_any_statement_leaves_nothing(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         await writer.cover(MessageClass.RTCP, NOW_US)  # so that every statement has been seen by the server
     for statement in (b"messages_1_call_p", b"attach partition messages", b"attach partition keys"):
         async with proxied(database_url) as proxy:
@@ -114,7 +92,7 @@ async def test_creation_cut_off_at_any_statement_leaves_nothing(database_url: st
         await no_other_sessions(database_url)
         assert len(await fetch(database_url, PARENTS_AND_LEAVES)) == 2
 
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         leaf = await writer.cover(MessageClass.CALL, NOW_US)
         await store(writer, leaf, 1)
 
@@ -131,7 +109,7 @@ async def no_other_sessions(url: str) -> None:
 
 
 async def test_number_is_not_used_again_after_a_failure(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         first = await writer.cover(MessageClass.CALL, NOW_US)
         await fetch(database_url, f"drop table {first.messages_table}, {first.keys_table}")
         second = await writer.cover(MessageClass.CALL, NOW_US)
@@ -145,7 +123,7 @@ async def test_new_leaf_is_clipped_between_neighbours_of_another_step(database_u
     await hourly.connect()
     hour = await hourly.cover(MessageClass.CALL, NOW_US)
     await hourly.close()
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         before = await writer.cover(MessageClass.CALL, NOW_US - 1)
 
     assert (hour.lower_us, hour.upper_us) == (NOW_US, NOW_US + HOUR_US)
@@ -153,7 +131,7 @@ async def test_new_leaf_is_clipped_between_neighbours_of_another_step(database_u
 
 
 async def test_old_time_gets_one_leaf_for_its_month(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         leaf = await writer.cover(MessageClass.CALL, NOW_US - 100 * DAY_US)
         same = await writer.cover(MessageClass.CALL, NOW_US - 101 * DAY_US)
 
@@ -162,7 +140,7 @@ async def test_old_time_gets_one_leaf_for_its_month(database_url: str) -> None:
 
 
 async def test_new_leaf_is_made_beside_an_open_batch(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         leaf = await writer.cover(MessageClass.CALL, NOW_US)
         batch = await Connection.open(database_url)
         async with batch.transaction():
@@ -179,7 +157,7 @@ async def test_new_leaf_is_made_beside_an_open_batch(database_url: str) -> None:
 
 async def test_classes_in_use_are_covered_ahead_of_time(database_url: str) -> None:
     near_the_end = NOW_US + HOUR_US - 60_000_000
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         call = await writer.cover(MessageClass.CALL, NOW_US)
         await writer.cover(MessageClass.REGISTRATION, NOW_US)
         await store(writer, call, 1)
@@ -190,7 +168,7 @@ async def test_classes_in_use_are_covered_ahead_of_time(database_url: str) -> No
 
 
 async def test_class_unused_for_a_day_is_not_covered_ahead(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         call = await writer.cover(MessageClass.CALL, NOW_US)
         await store(writer, call, 1)
 
@@ -202,7 +180,7 @@ async def test_foreign_partition_is_left_alone_and_named(database_url: str) -> N
         database_url,
         f"create table archive partition of messages_1_call for values from ({NOW_US}) to ({NOW_US + 5})",
     )
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         with pytest.raises(PartitionMissing, match="1_call"):
             await writer.cover(MessageClass.CALL, NOW_US + 2)
         beside = await writer.cover(MessageClass.CALL, NOW_US + 5)
@@ -212,7 +190,7 @@ async def test_foreign_partition_is_left_alone_and_named(database_url: str) -> N
 
 async def test_partition_dropped_while_the_catalog_is_read_is_no_leaf(database_url: str) -> None:
     waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         dropped = await writer.cover(MessageClass.CALL, NOW_US)
         kept = await writer.cover(MessageClass.REGISTRATION, NOW_US)
         dropper = await Connection.open(database_url)
@@ -230,7 +208,7 @@ async def test_partition_dropped_while_the_catalog_is_read_is_no_leaf(database_u
 
 
 async def test_keys_are_found_by_prefix_through_their_index(database_url: str) -> None:
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         await writer.cover(MessageClass.CALL, NOW_US)
     connection = await asyncpg.connect(database_url)
     await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")

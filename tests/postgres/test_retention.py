@@ -2,48 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
 from capture.errors import DatabaseAway
 from capture.route import MessageClass
-from capture.settings import RetentionSettings, StorageSettings
+from capture.settings import RetentionSettings
 from capture.store.columns import KEY_COLUMNS, MESSAGE_COLUMNS
 from capture.store.connection import Connection
 from capture.store.expiry import SLACK_US
 from capture.store.partitions import HOUR_US, Leaf
 from capture.store.retention import LOCK, MARK, SETTINGS, Round, run_round
-from capture.store.writer import Writer
+from tests.support.database import fetch
+from tests.support.leaves import NOW_US, a_writer
 from tests.support.proxy import proxied
 from tests.support.rows import a_key, messages
 
-STEP_US = 2 * HOUR_US
-NOW_US = 1_790_000_000_000_000 // STEP_US * STEP_US + HOUR_US
-"""One hour into a step."""
 SIX_HOURS = RetentionSettings(call="6h", registration="6h", rtcp="0")
 OURS = "select relname::text from pg_class where relname ~ '_p[0-9]+$' and relkind = 'r' order by 1"
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Writer]:
-    writer = Writer(url, StorageSettings(partition_hours=2), clock_us=lambda: NOW_US)
-    await writer.connect()
-    try:
-        yield writer
-    finally:
-        await writer.close()
-
-
-async def fetch(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(record) for record in await connection.fetch(query, *arguments)]
-    finally:
-        await connection.close()
 
 
 async def tables(url: str) -> set[str]:
@@ -55,7 +33,7 @@ async def filled(
 ) -> list[Leaf]:
     """A leaf with two messages and a key row for each age, in hours before now; oldest first."""
     leaves = []
-    async with connected(url) as writer:
+    async with a_writer(url) as writer:
         version = await writer.keying_version({"sid": 1})
         connection = await Connection.open(url)
         for age_h in sorted(ages_h, reverse=True):
@@ -109,7 +87,7 @@ async def test_leaf_stays_for_the_slack_and_goes_then(database_url: str) -> None
 
 async def test_clock_that_is_fast_deletes_nothing(database_url: str) -> None:
     now_us = await database_now_us(database_url)
-    async with connected(database_url) as writer:
+    async with a_writer(database_url) as writer:
         leaf = await writer.cover(MessageClass.CALL, now_us)
 
     done = await a_round(database_url, now_us=now_us + 10_000 * HOUR_US)
@@ -166,7 +144,7 @@ async def test_partitions_are_made_beside_a_detach_that_is_pending(database_url:
     await reader.execute("lock table only messages_1_call, only keys_1_call in access share mode")
     await a_round(database_url)
 
-    async with connected(database_url) as writer, asyncio.timeout(5):
+    async with a_writer(database_url) as writer, asyncio.timeout(5):
         leaf = await writer.cover(MessageClass.CALL, NOW_US)
         partitions = await writer.read_partitions()
     await reader.close()
@@ -279,7 +257,7 @@ async def test_search_that_ends_within_seconds_is_waited_for_while_partitions_ar
 
     round_ = asyncio.create_task(a_round(database_url))
     await pending(database_url)
-    async with connected(database_url) as writer, asyncio.timeout(1):
+    async with a_writer(database_url) as writer, asyncio.timeout(1):
         await writer.cover(MessageClass.CALL, NOW_US)
     await reader.close()
 

@@ -4,8 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
 import psutil
@@ -25,21 +23,13 @@ from capture.store.partitions import DAY_US
 from capture.store.sampling import MOST_OF_CALL, read_sample
 from capture.store.trainer import LOCK, Order, Report, start, train_once
 from tests.support import sender
+from tests.support.database import connected
 from tests.support.rhapsode import environment
 from tests.support.stored import a_packet, store
 
 TIME_US = 1_790_000_000_000_000
 MESSAGES = 1200
 SIP = ("call", "registration", "default")
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    connection = await Connection.open(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def stored_messages(url: str, count: int = MESSAGES, since_us: int = TIME_US) -> list[bytes]:

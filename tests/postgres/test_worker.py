@@ -23,6 +23,7 @@ from capture.mark import MARK, PacketMark
 from capture.settings import JournalSettings
 from capture.stats import WORKER_OUTCOMES
 from tests.support import sender
+from tests.support.database import execute
 
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
 _WORKER = """
@@ -458,14 +459,6 @@ def test_deletion_that_fails_does_not_hold_up_storing_and_leaves_its_words(
     worker.stop()
     assert read_figures(journal / "worker.figures")["retention_failing_us"] == 0
     assert not (journal / "retention.error").exists()
-
-
-async def execute(database_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 def wait_for_trouble(figures: Path) -> dict[str, int]:

@@ -6,9 +6,9 @@
 import asyncio
 import os
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from capture.store.connection import Connection
 from migrations.run import upgrade
 from rhapsode.postgres import EmbeddedPostgres
 from tests.support.postgres_server import BIN_VARIABLE, PostgresServer
@@ -93,6 +94,16 @@ def run_elsewhere(work: Coroutine[None, None, T]) -> T:
     """The result of a coroutine run on a loop of its own, so that pytest's loops stay untouched."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection as the writers have it."""
+    connection = await Connection.open(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def fetch(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
