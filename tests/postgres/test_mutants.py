@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.postgres import test_keys_kept, test_search_narrowing, test_writer
+from tests.support.journals import write_journal
 from tests.support.mutants import MUTANTS, mutated
-from tests.unit.capture.journal import test_reader
+from tests.unit.capture.journal import test_reader_damage
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"old_segment_appended_to": ROOT / "tests" / "e2e" / "test_faults_over_lives.py"}
@@ -86,7 +87,7 @@ CAUGHT = [
     ),
     Caught(
         "good_records_given_up_behind_a_bad_one",
-        test_reader.test_bad_record_is_counted_and_all_others_are_read,
+        test_reader_damage.test_bad_record_is_counted_and_all_others_are_read,
         r"^assert \[b'",
         {"index": 2, "byte": 30},
     ),
@@ -98,7 +99,7 @@ def test_mutant_fails_the_test_that_is_named_for_it(caught: Caught, request: pyt
     given = dict(caught.given)
     for name in inspect.signature(caught.test).parameters:
         if name == "journal":
-            given[name] = test_reader.write_journal(request.getfixturevalue("tmp_path"))
+            given[name] = write_journal(request.getfixturevalue("tmp_path"))
         elif name not in given:
             given[name] = request.getfixturevalue(name)
 
