@@ -24,6 +24,12 @@ MOST_SENDERS = 5
 MOST_SILENT = 30
 """Of those that somebody must see to."""
 
+_UNREACHED = "see that the agents name this machine and port, and that no firewall is in between"
+_TOO_OLD = (
+    "set the clock of the agent that sends them (`rhapsode send` has --now for a capture), or keep longer"
+    " (`[retention]`)"
+)
+
 
 def examine(
     settings: Settings, machine: MachineLook, database: DatabaseLook, ports: list[Finding], now_us: int
@@ -203,15 +209,15 @@ def _database(machine: MachineLook, database: DatabaseLook) -> Iterator[Finding]
 
 
 def _senders(machine: MachineLook, database: DatabaseLook, now_us: int) -> Iterator[Finding]:
+    if machine.rates.expired:
+        words = (
+            f"packets come that are older than they are kept: {machine.rates.expired} within the last second"
+        )
+        yield Finding("senders", "problem", f"{words}, none of them stored", _TOO_OLD)
     if not database.usable:
         return
     if not database.senders:
-        yield Finding(
-            "senders",
-            "problem" if machine.received else "note",
-            "no packet of the last days is stored" if machine.received else "no packet has come yet",
-            "see that the agents name this machine and port, and that no firewall is in between",
-        )
+        yield _nobody(machine)
         return
     gone = [each for each in database.senders if now_us - each.before_us > GONE_US]
     silent = [each for each in database.senders if SILENT_US < now_us - each.before_us <= GONE_US]
@@ -229,6 +235,17 @@ def _senders(machine: MachineLook, database: DatabaseLook, now_us: int) -> Itera
     heard = [each for each in database.senders if now_us - each.before_us <= SILENT_US]
     if heard:
         yield Finding("senders", "ok", f"heard within the hour: {_named(heard, now_us, MOST_SENDERS)}")
+
+
+def _nobody(machine: MachineLook) -> Finding:
+    if not machine.received:
+        return Finding("senders", "note", "no packet has come yet", _UNREACHED)
+    words = "no packet of the last days is stored"
+    if not machine.expired:
+        return Finding("senders", "problem", words, _UNREACHED)
+    return Finding(
+        "senders", "problem", f"{words}; {machine.expired:,} were older than they are kept", _TOO_OLD
+    )
 
 
 def _named(senders: list[Sender], now_us: int, most: int) -> str:

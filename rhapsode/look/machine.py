@@ -27,6 +27,8 @@ class Rates:
     outcomes: dict[Outcome, float]
     kernel_drops: int
     """Not a second, but in all that time: one is too many."""
+    expired: int = 0
+    """The same: packets older than they are kept, which are not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ class MachineLook:
     @property
     def received(self) -> int:
         return sum(journal.received for journal in self.journals)
+
+    @property
+    def expired(self) -> int:
+        """Packets that were older than they are kept, since the first start."""
+        return sum(journal.worker["filtered_expired"] for journal in self.journals)
 
     @property
     def kernel_drops(self) -> int:
@@ -125,6 +132,7 @@ def _rates(before: list[Journal], after: list[Journal], seconds: float) -> Rates
             for outcome in Outcome
         },
         sum(max(0, new.intake["kernel_drops"] - old.intake["kernel_drops"]) for old, new in pairs),
+        sum(max(0, new.worker["filtered_expired"] - old.worker["filtered_expired"]) for old, new in pairs),
     )
 
 

@@ -184,6 +184,24 @@ def test_no_packet_at_all_is_wrong_only_where_some_have_come_before() -> None:
     assert found(a_machine(a_journal()), silent)["senders"].state == "note"
 
 
+def test_packets_too_old_to_be_kept_are_wrong_while_they_come() -> None:
+    machine = a_machine(rates=replace(NO_RATES, expired=7))
+
+    finding = found(machine)["senders"]
+
+    assert finding.state == "problem"
+    assert "older than they are kept: 7 within the last second" in finding.words
+
+
+def test_agent_with_a_wrong_clock_is_told_from_one_that_does_not_reach_us() -> None:
+    machine = a_machine(a_journal({"last_number": 100}, {"number": 101, "filtered_expired": 100}))
+
+    finding = found(machine, replace(WELL, senders=[]))["senders"]
+
+    assert finding.words == "no packet of the last days is stored; 100 were older than they are kept"
+    assert "clock of the agent" in finding.advice
+
+
 def test_many_senders_are_counted() -> None:
     many = [Sender(f"pbx-{number}", NOW_US, NOW_US) for number in range(12)]
     findings = examine(Settings(), a_machine(), replace(WELL, senders=many), [], NOW_US)
