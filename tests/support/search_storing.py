@@ -109,7 +109,12 @@ async def store_traffic(
         workers = opened.enter_context(ExitStack())
         for number, plan in enumerate(ROUNDS):
             if number == DROPPED_BEFORE:
-                stored = await _without_dropped(connection, stored, base_us)
+                dropped = await _drop_buckets(connection, base_us)
+                left = [message for message in stored if not _is_in(dropped, message)]
+                assert len(left) < len(stored) - 10, "nothing was in the buckets that were dropped"
+                again = sum(_is_in(dropped, message) for message in traffic if message.round == number)
+                assert again > 3, "hardly anything comes into the buckets that are made again"
+                stored = left
             if plan.restarts:
                 workers.close()
                 _start(workers, directory, url, plan)
@@ -152,9 +157,9 @@ async def _age(connection: Connection) -> None:
         await connection.execute(f"update keys_{key} set to_user = null")
 
 
-async def _without_dropped(connection: Connection, stored: list[Sent], base_us: int) -> list[Sent]:
-    """Drop some buckets; what is left."""
-    left = stored
+async def _drop_buckets(connection: Connection, base_us: int) -> list[tuple[str, "Leaf"]]:
+    """Some of them; class and bounds of each."""
+    dropped = []
     for key, hours in (
         ("1_call", 0.5),
         ("1_call", LATE_HOURS[0] + 0.5),
@@ -163,13 +168,14 @@ async def _without_dropped(connection: Connection, stored: list[Sent], base_us: 
     ):
         leaf = await _leaf(connection, key, base_us + int(hours * HOUR_US))
         await connection.execute(f"drop table messages_{leaf.name}, keys_{leaf.name}")
-        left = [
-            message
-            for message in left
-            if message.key != key or not leaf.lower_us <= message.time_us < leaf.upper_us
-        ]
-    assert len(left) < len(stored) - 10, "nothing was in the buckets that were dropped"
-    return left
+        dropped.append((key, leaf))
+    return dropped
+
+
+def _is_in(leaves: list[tuple[str, "Leaf"]], message: Sent) -> bool:
+    return any(
+        message.key == key and leaf.lower_us <= message.time_us < leaf.upper_us for key, leaf in leaves
+    )
 
 
 class Leaf(NamedTuple):
