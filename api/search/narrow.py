@@ -26,6 +26,7 @@ from api.search.sql import (
     Sql,
     all_of,
     any_of,
+    beginning,
     begins_as,
     json,
     like,
@@ -322,7 +323,8 @@ class _Translation:
             return _TRUE
         given = _texts(condition.values)
         shown = any_of(self._key_test(f"k.{name}", condition.operator, given) for name in columns)
-        return self._key_atom(shown, varied=_VARIED.issuperset(columns))
+        has_beginning = condition.operator is Operator.EQUAL or all(map(beginning, given))
+        return self._key_atom(shown, varied=has_beginning and _VARIED.issuperset(columns))
 
     def _key_atom(self, condition: Sql, *, varied: bool = False) -> _Atom:
         self._key_atoms += 1

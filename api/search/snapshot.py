@@ -180,15 +180,17 @@ def _in_own_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
     Everything else is kept from the planner, which would begin with what it takes for few messages and go
     through the calls for each of them.
     """
-    buckets, uppers, (first_us, last_us) = narrowing.buckets, narrowing.buckets.uppers, narrowing.window
+    uppers, (first_us, last_us) = narrowing.buckets.uppers, narrowing.window
     lowers = [place.bucket for place in calls if place.bucket is not None]
+    # The partitions that are planned for.
+    lower_us, upper_us = min(lowers), max(uppers[lower] for lower in lowers)
     return sql(
         *(" join unnest(", numbers(place.call for place in calls), ", "),
         *(numbers(max(lower, first_us) for lower in lowers), ", "),
         *(numbers(min(uppers[lower] - 1, last_us) for lower in lowers), ")"),
         " as shown (call, first_us, last_us)",
         " on m.call = shown.call and m.time_us >= shown.first_us and m.time_us <= shown.last_us",
-        *(" where m.time_us >= ", number(buckets.lower_us), " and m.time_us < ", number(buckets.upper_us)),
+        *(" where m.time_us >= ", number(lower_us), " and m.time_us < ", number(upper_us)),
         *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
     )
 

@@ -117,17 +117,22 @@ def like(value: str, patterns: Sequence[str]) -> Sql:
     return any_of(sql(f"{value} like ", text(pattern)) for pattern in escaped)
 
 
+def beginning(pattern: str) -> str:
+    """What stands before a pattern's first wildcard."""
+    return _WILDCARD.split(pattern, maxsplit=1)[0]
+
+
 def begins_as(value: str, pattern: str) -> Sql:
     """What stands between a pattern's beginning and the next one, for a column in the order of code points.
 
     A plan that is to serve all patterns cannot tell this from LIKE.
     """
-    beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
-    if not beginning:
+    lower = beginning(pattern)
+    if not lower:
         return TRUE
     # The next character; surrogates are none.
-    after = 0xE000 if ord(beginning[-1]) == 0xD7FF else ord(beginning[-1]) + 1
+    after = 0xE000 if ord(lower[-1]) == 0xD7FF else ord(lower[-1]) + 1
     if after > sys.maxunicode:
         return TRUE
-    upper = beginning[:-1] + chr(after)
-    return sql(f"{value} >= ", text(beginning), f" and {value} < ", text(upper))
+    upper = lower[:-1] + chr(after)
+    return sql(f"{value} >= ", text(lower), f" and {value} < ", text(upper))
