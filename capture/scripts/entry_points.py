@@ -1,0 +1,79 @@
+"""The functions of a script that are run for each packet, found in its text.
+
+heplify-server takes any line that reads `function name(…)` for one and runs `name(…)`, helpers and nested
+functions among them. Scripts are written for that, so it is kept but where it only does harm: a function that
+takes parameters and is called by the script itself is a helper, which would be called with nothing. Knows no
+Lua beyond such lines.
+"""
+
+import re
+from typing import NamedTuple
+
+NEW_KIND = ("on_sip", "on_rtcp", "on_log", "on_packet")
+"""Entry points of our own API: a script that defines one of them is of the new kind, and has no others."""
+
+_DEFINITION = re.compile(
+    r"[ \t]*+function[ \t]++(?P<name>[A-Za-z_]\w*+(?:[ \t]*+[.:][ \t]*+[A-Za-z_]\w*+)*+)[ \t]*+"
+    r"\((?P<parameters>[^()\n]*+)\)"
+)
+_COMMENT_OR_TEXT = re.compile(
+    r"--\[(=*)\[.*?(?:\]\1\]|\Z)|--[^\n]*+|\[(=*)\[.*?(?:\]\2\]|\Z)"
+    r"|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?",
+    re.DOTALL,
+)
+
+
+class EntryPoint(NamedTuple):
+    """A function that a script defines."""
+
+    name: str
+    """As it is called: `clean`, `rules.clean`, `rules:clean`."""
+    parameters: tuple[str, ...]
+    line: int
+    """Counted from 1."""
+
+
+def find_entry_points(source: str) -> list[EntryPoint]:
+    """Those to run for each packet, in the order of the text; of the new kind only those of `NEW_KIND`."""
+    code = _blank_out(source)
+    defined = _definitions(code)
+    of_new_kind = [point for point in defined if point.name in NEW_KIND]
+    if of_new_kind:
+        return of_new_kind
+    return [point for point in defined if not is_helper(point, code)]
+
+
+def is_new_kind(source: str) -> bool:
+    """Whether a script is written for our own API."""
+    return any(point.name in NEW_KIND for point in _definitions(_blank_out(source)))
+
+
+def is_helper(point: EntryPoint, code: str) -> bool:
+    """Whether a function is called by the script itself, with something that a packet does not give."""
+    if not point.parameters:
+        return False
+    name = r"\s*".join(re.escape(part) for part in re.split(r"([.:])", point.name))
+    calls = re.findall(rf"(?<![\w.:]){name}\s*[(\"'{{\[]", code)
+    return len(calls) > 1
+
+
+def _definitions(code: str) -> list[EntryPoint]:
+    points = []
+    for number, line in enumerate(code.split("\n"), 1):
+        match = _DEFINITION.match(line)
+        if match is not None:
+            name = "".join(match["name"].split())
+            names = [parameter.strip() for parameter in match["parameters"].split(",")]
+            points.append(EntryPoint(name, tuple(filter(None, names)), number))
+    return points
+
+
+def _blank_out(source: str) -> str:
+    """The code alone: comments become blanks, and texts but for what they begin with; lines stay where they
+    are."""
+
+    def blank(found: re.Match[str]) -> str:
+        blanks = re.sub(r"[^\n]", " ", found[0])
+        return blanks if found[0].startswith("--") else found[0][0] + blanks[1:]
+
+    return _COMMENT_OR_TEXT.sub(blank, source)

@@ -1,0 +1,89 @@
+"""Which functions of a script are run for each packet."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.scripts.entry_points import find_entry_points, is_new_kind
+
+
+def names(source: str) -> list[str]:
+    return [point.name for point in find_entry_points(source)]
+
+
+def test_functions_are_found_in_their_order() -> None:
+    source = "function first()\nend\n\nfunction second()\nend\n"
+
+    assert [(point.name, point.line) for point in find_entry_points(source)] == [("first", 1), ("second", 4)]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("function a ( )", "a"),
+        ("\tfunction\ta()", "a"),
+        ("function rules.clean() end", "rules.clean"),
+        ("function rules : clean ()", "rules:clean"),
+        ("function a() return 1 end", "a"),
+        ("function a(x, y)", "a"),
+    ],
+)
+def test_spelling_of_a_definition_does_not_matter(line: str, name: str) -> None:
+    assert names(line) == [name]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "local function a()",
+        "-- function a()",
+        "--[[\nfunction a()\n]]",
+        "local text = [==[\nfunction a()\n]] ]==]",
+        "functional()",
+        "functiona()",
+        "return function() end",
+        "function() end",
+        "a = function() end",
+        "function a",
+    ],
+)
+def test_what_only_looks_like_one_is_none(line: str) -> None:
+    assert names(line) == []
+
+
+def test_function_that_the_script_itself_gives_something_is_a_helper() -> None:
+    source = "function trim(s)\n return (s:gsub(' ', ''))\nend\nfunction clean()\n local a = trim(raw())\nend"
+
+    assert names(source) == ["clean"]
+
+
+@pytest.mark.parametrize("call", ["trim 'a'", 'trim"a"', "trim{1}", "trim [[a]]", "x = trim\t(1)"])
+def test_call_may_be_written_without_parentheses(call: str) -> None:
+    assert names(f"function trim(s)\nend\nfunction clean()\n {call}\nend") == ["clean"]
+
+
+@pytest.mark.parametrize(
+    "mention", ["-- trim(s) is called", "local s = 'trim(s)'", "other.trim(1)", "retrim(1)"]
+)
+def test_function_that_nobody_calls_is_run_with_its_parameters_empty(mention: str) -> None:
+    assert names(f"function trim(s)\nend\n{mention}") == ["trim"]
+
+
+def test_function_without_parameters_is_run_even_if_it_is_called() -> None:
+    assert names("function a()\nend\nfunction b()\n a()\nend") == ["a", "b"]
+
+
+def test_script_of_the_new_kind_has_only_its_entry_points() -> None:
+    source = "function on_sip(message)\n help()\nend\nfunction help()\nend\nfunction on_packet(packet)\nend"
+
+    assert names(source) == ["on_sip", "on_packet"]
+    assert is_new_kind(source)
+    assert not is_new_kind("function clean()\nend -- not on_sip(message)")
+
+
+@given(st.text(alphabet="functio a(x)\n-[]='\"\\.:", max_size=200))
+def test_any_text_has_an_answer(source: str) -> None:
+    lines = source.split("\n")
+
+    for point in find_entry_points(source):
+        assert "function" in lines[point.line - 1]
