@@ -1,0 +1,121 @@
+"""The scripts of a folder, read but not run.
+
+Every `*.lua` directly in it, in the order of the names, as heplify-server does; `*_test.lua` are tests and
+stay out. What cannot be a script is named, and keeps the others from nothing. Knows no Lua state.
+"""
+
+import hashlib
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from capture.scripts.entry_points import EntryPoint, find_entry_points, is_new_kind
+
+SUFFIX = ".lua"
+TEST_SUFFIX = "_test.lua"
+MOST_BYTES = 1024 * 1024
+"""Of a script. What is larger is data, which belongs into a table to look up."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Script(NamedTuple):
+    """One file."""
+
+    name: str
+    """The file's name, `.lua` included."""
+    source: bytes
+    entry_points: tuple[EntryPoint, ...]
+    is_new_kind: bool
+    sha256: str
+    """Of the file's bytes, hexadecimal: tells whether it has been edited."""
+
+
+class Problem(NamedTuple):
+    """What an operator should know of a file."""
+
+    name: str
+    words: str
+    is_left_out: bool
+    """Else the script is used all the same."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.words}" if self.name else self.words
+
+
+class Folder(NamedTuple):
+    """What was found in a folder."""
+
+    scripts: tuple[Script, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_folder(directory: Path) -> Folder:
+    """All scripts of a folder; one that is not there, or may not be read, is a problem like any other."""
+    try:
+        paths = sorted(path for path in directory.iterdir() if _is_named_like_a_script(path.name))
+    except OSError as error:
+        return Folder((), (Problem("", f"the folder {directory} cannot be read: {_reason(error)}", True),))
+    scripts: list[Script] = []
+    problems: list[Problem] = []
+    taken: dict[str, str] = {}
+    for path in paths:
+        try:
+            data = _read(path)
+        except OSError as error:
+            problems.append(Problem(path.name, f"cannot be read: {_reason(error)}", True))
+            continue
+        same = taken.setdefault(_folded(path.name), path.name)
+        if same != path.name:
+            problems.append(Problem(path.name, f"has the name of {same} but for its spelling", True))
+        elif len(data) > MOST_BYTES:
+            problems.append(Problem(path.name, f"is longer than {MOST_BYTES} bytes", True))
+        else:
+            script, words = _script(path.name, data)
+            scripts.append(script)
+            if words:
+                problems.append(Problem(path.name, words, False))
+    return Folder(tuple(scripts), tuple(problems))
+
+
+def _is_named_like_a_script(name: str) -> bool:
+    # Editors keep hidden files beside the one that is edited.
+    return name.endswith(SUFFIX) and not name.endswith(TEST_SUFFIX) and not name.startswith(".")
+
+
+def _read(path: Path) -> bytes:
+    # Not read_bytes: a fifo would wait for its writer, and a device has no end.
+    if not path.is_file():
+        path.stat()
+        raise OSError(None, "not a file")
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _script(name: str, data: bytes) -> tuple[Script, str]:
+    """The script, and what is odd about it."""
+    source = data.removeprefix(_BYTE_ORDER_MARK)
+    # One character a byte: names of functions are ASCII, and what else there is does not matter here.
+    text = source.decode("latin-1")
+    points = tuple(find_entry_points(text))
+    script = Script(name, source, points, is_new_kind(text), hashlib.sha256(data).hexdigest())
+    if not source.strip():
+        return script, "is empty"
+    if (line := _first_line_that_is_not_utf8(source)) is not None:
+        return script, f"line {line} is not UTF-8: its text is compared byte by byte with what packets hold"
+    return script, "" if points else "has no function that is run for packets"
+
+
+def _first_line_that_is_not_utf8(source: bytes) -> int | None:
+    try:
+        source.decode()
+    except UnicodeDecodeError as error:
+        return source.count(b"\n", 0, error.start) + 1
+    return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
