@@ -69,6 +69,8 @@ class LuaState:
             loaded = self._load(source, b"@" + name.encode())
         except self._memory_error:
             raise ScriptError("memory", "not enough memory to load it", name) from None
+        except luajit21.LuaError as error:
+            raise _script_error("error", str(error).encode()) from None
         if isinstance(loaded, tuple):
             raise _script_error("error", loaded[1])
         return Function(loaded)
@@ -86,6 +88,8 @@ class LuaState:
             outcome = self._run(function, *arguments)
         except self._memory_error:
             raise ScriptError("memory", "not enough memory") from None
+        except luajit21.LuaError as error:
+            raise _script_error("error", str(error).encode()) from None
         if isinstance(outcome, bytes):
             return ()
         kind, *results = outcome

@@ -116,6 +116,17 @@ def test_memory_is_bounded(lua: LuaState, bomb: str) -> None:
     assert run(lua, "return 1") == (1,)
 
 
+def test_call_that_ends_without_memory_for_its_hook_leaves_the_state_usable() -> None:
+    lua = LuaState(Limits(instructions=20_000, memory_bytes=4 * 1024 * 1024))
+    longer = "x = setmetatable({}, {__index = function(t, k) return t[k .. 'a'] end}).b"
+
+    error = error_of(lua, f"pcall(function() while true do pcall(function() {longer} end) end end)")
+
+    assert error.kind == "memory"
+    assert lua.function("none") is None
+    assert run(lua, "return 1") == (1,)
+
+
 def test_arguments_that_could_not_fit_are_not_given(lua: LuaState) -> None:
     with pytest.raises(ScriptError) as caught:
         run(lua, "return #...", bytes(MOST_ARGUMENT_BYTES + 1))
