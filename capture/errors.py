@@ -86,16 +86,3 @@ class PayloadCorrupt(StoreError):
 
 class ConfigError(CaptureError):
     """A setting that cannot be."""
-
-
-class ScriptError(CaptureError):
-    """What is wrong with a filter script, or went wrong in it."""
-
-    def __init__(self, kind: str, words: str, file: str | None = None, line: int | None = None) -> None:
-        """`kind`: `error`, `instructions` or `memory`; file and line where they are known."""
-        place = "".join(f"{part}:" for part in (file, line) if part is not None)
-        super().__init__(f"{place} {words}".strip())
-        self.kind = kind
-        self.words = words
-        self.file = file
-        self.line = line

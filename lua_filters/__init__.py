@@ -1,1 +1,1 @@
-"""The sandbox that scripts run in, and the filter scripts that come with Rhapsode."""
+"""The Lua prelude and the filter scripts that come with Rhapsode."""
