@@ -1,6 +1,7 @@
 """The worker's own process between a real journal and a real database."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -365,7 +366,8 @@ async def tell_again(process: "subprocess.Popen[bytes]") -> None:
     async with asyncio.timeout(30):
         while process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.2)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, 0.2)
 
 
 def test_large_packets_make_small_batches(journal: Path, database_url: str) -> None:
