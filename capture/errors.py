@@ -14,6 +14,7 @@ CaptureError
 │   ├── BatchRefused
 │   ├── SchemaMismatch
 │   └── PayloadCorrupt
+├── ScriptError
 └── ConfigError
 """
 
@@ -82,6 +83,19 @@ class SchemaMismatch(StoreError):
 
 class PayloadCorrupt(StoreError):
     """A stored payload cannot be restored: one message's error."""
+
+
+class ScriptError(CaptureError):
+    """A filter script that went wrong, or was stopped."""
+
+    def __init__(self, kind: str, words: str, file: str | None = None, line: int | None = None) -> None:
+        super().__init__(words if file is None else f"{file}:{line}: {words}" if line else f"{file}: {words}")
+        self.kind = kind
+        """`error`, `instructions` or `memory`."""
+        self.words = words
+        self.file = file
+        self.line = line
+        """Counted from 1; None where it is not known."""
 
 
 class ConfigError(CaptureError):

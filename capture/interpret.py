@@ -4,10 +4,9 @@ Reads by the functions that searches read by (`capture.fields`), so that both ag
 nothing of tables, journals or clocks.
 """
 
-import socket
-
 import msgspec
 
+from capture.addresses import address_text
 from capture.fields import (
     correlation_id_of,
     first_value,
@@ -23,7 +22,6 @@ from capture.settings import SipSettings
 from capture.sip.parse import parse_head
 from capture.text import to_text
 
-_MOST_NAMES = 65_536
 _NO_HEADERS: dict[str, str] = {}
 _NO_KEYS = ("",) * 10
 """From from_user to user_agent: what only SIP has."""
@@ -63,7 +61,6 @@ class Interpreter:
         self._correlation = sip.correlation_headers
         self._wanted = tuple(dict.fromkeys(self._custom + self._correlation))
         self._header_wins = sip.correlation_header_wins
-        self._addresses: dict[bytes, str] = {}
 
     def interpret(self, packet: Packet, sender_time_us: int | None) -> Meaning:
         """`sender_time_us`: the sender's own time where the message is stored under another."""
@@ -83,7 +80,7 @@ class Interpreter:
         )
         said = True
         if not sid:
-            ends = self._text_of(packet.source), self._text_of(packet.destination)
+            ends = address_text(packet.source), address_text(packet.destination)
             sid, said = session_id_of(media, correlation_id, *ends)
         session_id, correlation_id = stored_ids(sid, said, correlation_id)
         node_name = to_text(packet.node_name) or None if packet.node_name else None
@@ -103,18 +100,6 @@ class Interpreter:
             if headers
             else None,
         )
-
-    def _text_of(self, packed: bytes | None) -> str | None:
-        if packed is None:
-            return None
-        text = self._addresses.get(packed)
-        if text is None:
-            family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-            text = socket.inet_ntop(family, packed)
-            if len(self._addresses) >= _MOST_NAMES:
-                self._addresses.clear()
-            self._addresses[packed] = text
-        return text
 
 
 def _extra(packet: Packet, sender_time_us: int | None) -> dict[str, Json] | None:

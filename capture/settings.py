@@ -5,7 +5,16 @@ Nothing is read here.
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 Bytes = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -167,3 +176,52 @@ class HepSettings(Part):
     max_payload_bytes: Bytes = Field(
         default=1024 * 1024, ge=65536, description="limit of an inflated payload"
     )
+
+
+Setting = str | int | float | bool
+
+
+class FilterSettings(Part):
+    """The operator's filter scripts. A table below it that is none of these is a script's own settings."""
+
+    examples: tuple[str, ...] = Field(
+        default=(), description="scripts that come with Rhapsode and are to be run, by name"
+    )
+    disabled: tuple[str, ...] = Field(default=(), description="scripts that are not to be run, by name")
+    hep_types: tuple[int, ...] = Field(
+        default=(1, 5, 100),
+        description="protocol types that scripts of heplify-server see (its ScriptHEPFilter)",
+    )
+    on_error: Literal["keep", "drop"] = Field(
+        default="keep", description="what becomes of a packet in which a script fails"
+    )
+    instructions: int = Field(
+        default=1_000_000, ge=10_000, description="instructions of Lua that a script may use for a packet"
+    )
+    memory_bytes: Bytes = Field(
+        default=64 * 1024 * 1024, ge=4 * 1024 * 1024, description="memory that a script may hold"
+    )
+    subject_bytes: Bytes = Field(
+        default=65_536, ge=1024, description="longest text that a pattern is looked for in"
+    )
+    watchdog_s: Seconds = Field(
+        default=1.0, ge=0.1, le=60, description="a script that holds a packet so long is ended, in seconds"
+    )
+    cache_bytes: Bytes = Field(
+        default=32 * 1024 * 1024, ge=1024, description="limit of what scripts remember in `cache`"
+    )
+    series: int = Field(default=1000, ge=1, description="most series of the scripts' own metrics")
+    scripts: dict[str, dict[str, Setting]] = Field(
+        default={}, description="settings of single scripts: `[filters.NAME]`"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def gather_tables(cls, given: object) -> object:
+        """`[filters.NAME]` is how people write it."""
+        if not isinstance(given, dict):
+            return given
+        own = {name: value for name, value in given.items() if name in cls.model_fields}
+        tables = {name: value for name, value in given.items() if isinstance(value, dict) and name not in own}
+        others = {name: value for name, value in given.items() if name not in own and name not in tables}
+        return {**own, **others, "scripts": {**own.get("scripts", {}), **tables}}

@@ -25,6 +25,7 @@ from pydantic_settings import (
 from api.settings import AuthSettings, HttpSettings, SearchSettings
 from capture.settings import (
     AcceptSettings,
+    FilterSettings,
     HepSettings,
     IntakeSettings,
     JournalSettings,
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     decode: HepSettings = HepSettings()
     sip: SipSettings = SipSettings()
+    filters: FilterSettings = FilterSettings()
     storage: StorageSettings = StorageSettings()
     retention: RetentionSettings = RetentionSettings()
     web: HttpSettings = HttpSettings()
@@ -193,6 +195,8 @@ def _refuse_unknown_names(
     for name, value in content.items():
         field = model.model_fields.get(name)
         if field is None:
+            if model is FilterSettings and isinstance(value, Mapping):
+                continue
             guess = _guess(name, model.model_fields)
             raise SettingsError(f"settings file {path}: {prefix}{name} is no setting{guess}")
         part = field.annotation

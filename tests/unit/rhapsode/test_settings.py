@@ -139,6 +139,20 @@ def test_short_scheme_of_a_url_is_made_the_long_one() -> None:
     assert url.get_secret_value() == "postgresql://db/x"
 
 
+def test_a_table_below_filters_is_a_scripts_own(tmp_path: Path) -> None:
+    file = a_file(tmp_path, '[filters]\non_error = "drop"\n[filters.mask_numbers]\nkeep_last = 3\n')
+
+    filters = load_settings({}, file).filters
+
+    assert filters.on_error == "drop"
+    assert filters.scripts == {"mask_numbers": {"keep_last": 3}}
+
+
+def test_misspelt_setting_of_filters_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"filters\.on_eror is no setting; did you mean on_error\?"):
+        load_settings({}, a_file(tmp_path, '[filters]\non_eror = "drop"\n'))
+
+
 def test_every_setting_stands_in_the_document_with_its_default() -> None:
     rows = re.findall(
         r"^\| `([a-z_.]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE
@@ -167,8 +181,10 @@ def test_every_variable_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> 
 def _shown(default: object) -> str:
     if default is None:
         return "none"
-    if default in ((), ""):
+    if default in ((), "", {}):
         return "empty"
+    if isinstance(default, tuple):
+        default = list(default)  # as TOML has it
     return str(default).lower() if isinstance(default, bool) else f"`{default}`"
 
 

@@ -1,0 +1,265 @@
+"""A message while filter scripts look at it: what it says, what they have changed of it, and their verdict.
+
+Fields have the names of `capture.fields.read_fields`, and are read only when asked for. What a script may not
+do is refused here, in words. Knows no Lua and no table.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from capture.addresses import address_text, packed_address
+from capture.fields import FieldValue
+from capture.hep.packet import Packet
+from capture.interpret import Meaning
+from capture.route import MessageClass
+from capture.sip.message import SipMessage
+from capture.sip.parse import body, header_values, parse_message
+from capture.text import to_text
+
+Value = FieldValue | float | bytes
+Kind = Literal["sip", "rtcp", "log", "other"]
+
+PROFILES = {
+    "call": MessageClass.CALL,
+    "registration": MessageClass.REGISTRATION,
+    "default": MessageClass.OTHER,
+}
+SIP_TEXTS = frozenset(SipMessage.__struct_fields__) - {"is_request", "parse_error"}
+"""The fields of a SIP message that are text, and that a script may set."""
+TAG = "custom:"
+"""Before the name of a custom header or tag."""
+MOST_TAG_CHARS = 64
+
+
+class Draft:
+    """One message on its way through the scripts."""
+
+    def __init__(self, packet: Packet, meaning: Meaning, time_us: int) -> None:
+        self.packet = packet
+        self.meaning = meaning
+        self.time_us = time_us
+        self.changes: dict[str, Value] = {}
+        """Fields that scripts have set, None for one taken away. `payload` is what is stored; `read_payload`
+        that of which the fields are read, where it is another."""
+        self.dropped: str | None = None
+        """Why it is not to be stored; None: it is."""
+        self._sip: SipMessage | None = None
+
+    @property
+    def kind(self) -> Kind:
+        if self.meaning.message_class.is_sip:
+            return "sip"
+        if self.meaning.message_class is MessageClass.RTCP:
+            return "rtcp"
+        return "log" if self.meaning.message_class is MessageClass.LOG else "other"
+
+    @property
+    def payload(self) -> bytes:
+        """As it would be stored now."""
+        changed = self.changes.get("payload")
+        return changed if isinstance(changed, bytes) else self.packet.payload
+
+    @property
+    def sip(self) -> SipMessage | None:
+        """What the payload says, whatever scripts have set; None when it is not SIP."""
+        if self._sip is None and self.meaning.message_class.is_sip:
+            read = self.changes.get("read_payload")
+            self._sip = parse_message(read if isinstance(read, bytes) else self.packet.payload)
+        return self._sip
+
+    def read(self, name: str) -> Value:
+        """A field as it is now; None when the message has none of this name."""
+        if name in self.changes:
+            return self.changes[name]
+        reader = _READERS.get(name)
+        if reader is not None:
+            return reader(self)
+        sip = self.sip
+        return getattr(sip, name) if sip is not None and name in _SIP_FIELDS else None
+
+    def write(self, name: str, value: Value) -> str | None:
+        """Set a field, or take it away by None; why not, in words, when that cannot be.
+
+        `payload` is read anew for the fields that nobody has set; with `raw`, which is stored like it, fields
+        stay as they are.
+        """
+        if name == "payload" or name == "raw":
+            if not isinstance(value, bytes):
+                return "the payload is text"
+            self.changes["payload"] = value
+            if name == "payload":
+                self.changes["read_payload"] = value
+                self._sip = None
+            return None
+        check = _CHECKS.get(name)
+        if check is None:
+            if name in SIP_TEXTS:
+                check = _check_sip_text if self.kind == "sip" else _check_no_sip
+            elif name.startswith(TAG):
+                check = _check_tag
+            else:
+                return f"{name} cannot be set"
+        checked, words = check(name, value)
+        if words is None:
+            self.changes[name] = checked
+        return words
+
+    def drop(self, reason: str) -> None:
+        self.dropped = reason
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header of the payload as it is now, one a header line; none when it is not SIP."""
+        return header_values(self.payload, name) if self.kind == "sip" else []
+
+    def body(self) -> bytes:
+        """Of SIP as it is now; of anything else the whole payload."""
+        return body(self.payload) if self.kind == "sip" else self.payload
+
+    def save(self) -> "Saved":
+        """To be given to `restore` when a script fails half-way."""
+        return self.changes.copy(), self.dropped
+
+    def restore(self, saved: "Saved") -> None:
+        self.changes, self.dropped = saved[0], saved[1]
+        self._sip = None
+
+
+Saved = tuple[dict[str, Value], str | None]
+
+
+class Filters(Protocol):
+    """What the pipeline asks for the operator's filter scripts."""
+
+    def reach(self, protocol_type: int) -> bool:
+        """Whether any script is to see packets of this type."""
+
+    def run(self, draft: Draft) -> None:
+        """Let the scripts at it, one after the other; never raises."""
+
+
+def _profile(draft: Draft) -> Value:
+    return draft.meaning.message_class.profile
+
+
+def _family(draft: Draft) -> Value:
+    address = draft.packet.source or draft.packet.destination
+    return None if address is None else 2 if len(address) == 4 else 10
+
+
+_READERS: dict[str, Callable[[Draft], Value]] = {
+    "kind": lambda draft: draft.kind,
+    "time_us": lambda draft: draft.time_us,
+    "source": lambda draft: address_text(draft.packet.source),
+    "destination": lambda draft: address_text(draft.packet.destination),
+    "source_port": lambda draft: draft.packet.source_port,
+    "destination_port": lambda draft: draft.packet.destination_port,
+    "ip_protocol": lambda draft: draft.packet.ip_protocol,
+    "protocol_type": lambda draft: draft.meaning.protocol_type,
+    "capture_id": lambda draft: draft.packet.capture_id,
+    "family": _family,
+    "version": lambda draft: draft.packet.version,
+    "vlan": lambda draft: draft.packet.vlan,
+    "hep_key": lambda draft: to_text(draft.packet.auth_key) if draft.packet.auth_key else "",
+    "node_name": lambda draft: draft.meaning.node_name or "",
+    "correlation_id": lambda draft: draft.meaning.correlation_id or "",
+    "sid": lambda draft: draft.meaning.sid,
+    "profile": _profile,
+    "target_name": lambda draft: "",
+    "payload": lambda draft: draft.payload,
+    "raw": lambda draft: draft.payload,
+    "body": Draft.body,
+    # Of what was parsed at ingest already, so that the usual questions cost no second parse.
+    "method": lambda draft: draft.meaning.method or "" if draft.kind == "sip" else draft.meaning.method,
+}
+_SIP_FIELDS = frozenset(SipMessage.__struct_fields__)
+
+_Check = Callable[[str, Value], tuple[Value, str | None]]
+
+
+def _whole(least: int, most: int) -> _Check:
+    def check(name: str, value: Value) -> tuple[Value, str | None]:
+        number = _as_whole(value)
+        if number is None or not least <= number <= most:
+            return None, f"{name} is a whole number from {least} to {most}"
+        return number, None
+
+    return check
+
+
+def _as_whole(value: Value) -> int | None:
+    if isinstance(value, bytes):
+        value = to_text(value)
+    if isinstance(value, str):
+        value = value.strip()
+        digits = value.removeprefix("-")
+        return int(value) if digits.isascii() and digits.isdecimal() and len(digits) <= 18 else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**63 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _check_address(name: str, value: Value) -> tuple[Value, str | None]:
+    packed = packed_address(_as_text(value) or "")
+    if packed is None:
+        return None, f"{name} is an IPv4 or IPv6 address"
+    return address_text(packed), None
+
+
+def _check_text(name: str, value: Value) -> tuple[Value, str | None]:
+    text = "" if value is None else _as_text(value)
+    return (text, None) if text is not None else (None, f"{name} is text")
+
+
+def _check_sip_text(name: str, value: Value) -> tuple[Value, str | None]:
+    if value is None:
+        return None, None
+    return _check_text(name, value)
+
+
+def _check_no_sip(name: str, value: Value) -> tuple[Value, str | None]:
+    return None, f"{name}: this packet is not SIP"
+
+
+def _check_sid(name: str, value: Value) -> tuple[Value, str | None]:
+    text = _as_text(value)
+    return (text, None) if text else (None, "a session id is text that is not empty")
+
+
+def _check_profile(name: str, value: Value) -> tuple[Value, str | None]:
+    text = _as_text(value)
+    return (text, None) if text in PROFILES else (None, f"a profile is one of {', '.join(PROFILES)}")
+
+
+def _check_tag(name: str, value: Value) -> tuple[Value, str | None]:
+    if not 0 < len(name) - len(TAG) <= MOST_TAG_CHARS or not name.isprintable():
+        return None, f"the name of a tag has 1 to {MOST_TAG_CHARS} printable characters"
+    return (None, None) if value is None else _check_text(name, value)
+
+
+def _as_text(value: Value) -> str | None:
+    """Text, or a number as Lua would write it; None for what is neither."""
+    if isinstance(value, bytes):
+        return to_text(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if value is None or isinstance(value, bool):
+        return None
+    return to_text(value.encode("utf-8", "replace")) if isinstance(value, str) else str(value)
+
+
+_CHECKS: dict[str, _Check] = {
+    "time_us": _whole(946_684_800_000_000, 4_102_444_800_000_000),
+    "source": _check_address,
+    "destination": _check_address,
+    "source_port": _whole(0, 65535),
+    "destination_port": _whole(0, 65535),
+    "ip_protocol": _whole(0, 255),
+    "protocol_type": _whole(0, 255),
+    "capture_id": _whole(0, 2**32 - 1),
+    "vlan": _whole(0, 65535),
+    "node_name": _check_text,
+    "correlation_id": _check_text,
+    "sid": _check_sid,
+    "profile": _check_profile,
+    "target_name": _check_text,
+}
