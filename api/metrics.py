@@ -20,7 +20,7 @@ from capture.stats import Outcome
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 MALFORMED_REASONS = ("short", "magic", "length", "chunk", "inflate", "stream")
-FILTERED_REASONS = ("expired", "keep_alive")
+FILTERED_REASONS = ("expired", "keep_alive", "script")
 MICRO = 1_000_000
 
 

@@ -22,6 +22,7 @@ _MALFORMED = {
 _FILTERED = {
     "expired": WorkerFigure.FILTERED_EXPIRED,
     "keep_alive": WorkerFigure.FILTERED_KEEP_ALIVE,
+    "script": WorkerFigure.FILTERED_SCRIPT,
 }
 _WORD = (1 << 64) - 1
 _COUNTS = tuple(WorkerFigure[outcome.name] for outcome in WORKER_OUTCOMES)

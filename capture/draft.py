@@ -28,6 +28,8 @@ SIP_TEXTS = frozenset(SipMessage.__struct_fields__) - {"is_request", "parse_erro
 """The fields of a SIP message that are text, and that a script may set."""
 TAG = "custom:"
 """Before the name of a custom header or tag."""
+SINK = "sink:"
+"""Before the name of what another sink than the database is to get: `sink:target_name`, `sink:loki:KEY`."""
 MOST_TAG_CHARS = 64
 
 
@@ -97,6 +99,8 @@ class Draft:
                 check = _check_sip_text if self.kind == "sip" else _check_no_sip
             elif name.startswith(TAG):
                 check = _check_tag
+            elif name.startswith(SINK):
+                check = _check_text
             else:
                 return f"{name} cannot be set"
         checked, words = check(name, value)
@@ -164,7 +168,6 @@ _READERS: dict[str, Callable[[Draft], Value]] = {
     "correlation_id": lambda draft: draft.meaning.correlation_id or "",
     "sid": lambda draft: draft.meaning.sid,
     "profile": _profile,
-    "target_name": lambda draft: "",
     "payload": lambda draft: draft.payload,
     "raw": lambda draft: draft.payload,
     "body": Draft.body,
@@ -261,5 +264,4 @@ _CHECKS: dict[str, _Check] = {
     "correlation_id": _check_text,
     "sid": _check_sid,
     "profile": _check_profile,
-    "target_name": _check_text,
 }

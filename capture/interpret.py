@@ -57,9 +57,9 @@ class Interpreter:
     """Reads packets under the settings of SIP."""
 
     def __init__(self, sip: SipSettings) -> None:
-        self._custom = sip.custom_headers
+        self.custom_headers = sip.custom_headers
         self._correlation = sip.correlation_headers
-        self._wanted = tuple(dict.fromkeys(self._custom + self._correlation))
+        self._wanted = tuple(dict.fromkeys(self.custom_headers + self._correlation))
         self._header_wins = sip.correlation_header_wins
 
     def interpret(self, packet: Packet, sender_time_us: int | None) -> Meaning:
@@ -96,7 +96,7 @@ class Interpreter:
             sum(flag for reading, flag in _FLAGS if reading in packet.reading) if packet.reading else 0,
             _extra(packet, sender_time_us),
             (sid, correlation_id or "", *found_by, node_of(node_name, packet.capture_id)),
-            {f"custom:{name}": headers[name] for name in self._custom if name in headers}
+            {f"custom:{name}": headers[name] for name in self.custom_headers if name in headers}
             if headers
             else None,
         )

@@ -6,9 +6,11 @@ asyncio, asyncpg or the journal's files.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from capture.capture_time import capture_time
+from capture.draft import Draft, Filters
 from capture.duplicates import DuplicateWindow
 from capture.errors import HepError, StoreError
 from capture.gate import Gate
@@ -19,6 +21,7 @@ from capture.journal.figures import WorkerFigure
 from capture.journal.record import Carrier, Record
 from capture.keys import KeyMemory
 from capture.mark import MARK, PacketMark
+from capture.revise import Admit, Reviser
 from capture.route import MessageClass
 from capture.row import encode_key, encode_message
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
@@ -64,7 +67,7 @@ class Rows:
         self.malformed: dict[str, int] = {}
         """By `HepError.reason`."""
         self.filtered: dict[str, int] = {}
-        """By `keep_alive` or `expired`."""
+        """By `keep_alive`, `expired` or `script`."""
 
     def of(self, leaf: Leaf) -> LeafRows:
         rows = self.leaves.get(leaf)
@@ -100,9 +103,12 @@ class Pipeline:
         keys: KeyMemory,
         mark: PacketMark | None = None,
         give_up: GiveUp | None = None,
+        filters: Filters | None = None,
+        admit_tag: Admit = lambda name: True,
     ) -> None:
         """`mark` is set to each packet while it is dealt with. `give_up` is told of a packet that cannot be
-        processed, which counts as failed; without it the error is raised."""
+        processed, which counts as failed; without it the error is raised. `admit_tag` is asked for each tag
+        that `filters` have set."""
         self._max_payload_bytes = hep.max_payload_bytes
         self._gate = Gate(accept)
         self._interpreter = Interpreter(sip)
@@ -116,6 +122,8 @@ class Pipeline:
         """What the last leaf may still take begins here."""
         self._mark = mark or PacketMark([0] * len(WorkerFigure))
         self._give_up = give_up
+        self._filters = filters
+        self._reviser = Reviser(self._interpreter, admit_tag)
 
     def process(self, records: Sequence[Record], origin: int, rows: Rows) -> None:
         """Deal with records in their order: their rows, if any, and an outcome for each go to `rows`.
@@ -130,6 +138,10 @@ class Pipeline:
             self._take(self._decode, arrived, decoded, rows)
             interpreted: list[_Interpreted] = []
             self._take(self._interpret, decoded, interpreted, rows)
+            if self._filters is not None:
+                kept: list[_Interpreted] = []
+                self._take(partial(self._filter, self._filters), interpreted, kept, rows)
+                interpreted = kept
             self._take(self._store, interpreted, [], rows)
         self._mark.clear()
 
@@ -181,6 +193,30 @@ class Pipeline:
         for record, origin, packet, time in items:
             words[MARK] = record.segment << 32 | record.offset
             results.append((record, origin, packet, time, interpret(packet, time[2])))
+
+    def _filter(
+        self, filters: Filters, items: list[_Interpreted], results: list[_Interpreted], rows: Rows
+    ) -> None:
+        words, reach, run = self._mark.words, filters.reach, filters.run
+        for item in items:
+            record, origin, packet, time, meaning = item
+            if not reach(meaning.protocol_type):
+                results.append(item)
+                continue
+            words[MARK] = record.segment << 32 | record.offset
+            draft = Draft(packet, meaning, time[0])
+            run(draft)
+            if draft.dropped is not None or draft.changes.get("protocol_type") == 0:
+                rows.count_filtered("script")
+            elif draft.changes:
+                packet, meaning, time_us = self._reviser.revise(draft, time[2])
+                results.append((record, origin, packet, (time_us, *time[1:]), meaning))
+            else:
+                results.append(item)
+
+    def filter_with(self, filters: Filters | None) -> None:
+        """Let other scripts, or none, at messages from the next packet on."""
+        self._filters = filters
 
     def _store(self, items: list[_Interpreted], _: list[Any], rows: Rows) -> None:
         words, duplicates, outcomes = self._mark.words, self._duplicates, rows.outcomes

@@ -1,1 +1,227 @@
-"""What scripts did to a message, brought into what is stored of it."""
+"""What scripts did to a message, brought into what is stored of it: its row alone gives all of it back.
+
+A row's columns hold the final values of what has a column. Every other field that differs from what the
+stored payload says goes into `extra["fields"]`, null for one taken away (see `capture.fields.read_fields`).
+Knows no Lua and no table.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from capture.addresses import packed_address
+from capture.draft import PROFILES, SINK, SIP_TEXTS, TAG, Draft, Value
+from capture.fields import node_of
+from capture.hep.packet import Packet
+from capture.interpret import Interpreter, Meaning
+from capture.route import MessageClass, classify
+from capture.row import Flag, Json
+from capture.sip.message import SipMessage
+from capture.sip.parse import parse_with_headers
+
+Admit = Callable[[str], bool]
+"""Whether a tag of this name may be stored; waits for the database where the name is new."""
+
+_KEYED = (
+    "from_user",
+    "from_domain",
+    "to_user",
+    "to_domain",
+    "ruri_user",
+    "ruri_domain",
+    "pai_user",
+    "auth_user",
+    "contact_user",
+    "user_agent",
+)
+"""In the order of `store.columns.KEY_TEXT_COLUMNS`, behind session id and correlation id."""
+_OF_PACKET = frozenset(
+    [
+        "source",
+        "destination",
+        "source_port",
+        "destination_port",
+        "ip_protocol",
+        "capture_id",
+        "vlan",
+        "payload",
+        "protocol_type",
+    ]
+)
+_OVERLAID = SIP_TEXTS - {"method"}
+"""Fields of SIP without a column."""
+
+
+class Reviser:
+    """Makes messages of drafts, under the settings of the interpreter."""
+
+    def __init__(self, interpreter: Interpreter, admit: Admit) -> None:
+        self._interpreter = interpreter
+        self._custom = interpreter.custom_headers
+        self._admit = admit
+
+    def revise(self, draft: Draft, sender_time_us: int | None) -> tuple[Packet, Meaning, int]:
+        """The packet, what it means and its capture time, as they are to be stored."""
+        changes, packet, meaning = draft.changes, draft.packet, draft.meaning
+        if not _OF_PACKET.isdisjoint(changes):
+            packet = _revised_packet(packet, changes)
+            if "protocol_type" in changes and changes["protocol_type"] != meaning.protocol_type:
+                # Another protocol has other fields, and perhaps another session.
+                meaning = self._interpreter.interpret(packet, sender_time_us)
+        time_us = changes.get("time_us")
+        return (
+            packet,
+            self._revised_meaning(draft, packet, meaning),
+            time_us if isinstance(time_us, int) else draft.time_us,
+        )
+
+    def _revised_meaning(self, draft: Draft, packet: Packet, meaning: Meaning) -> Meaning:
+        changes = draft.changes
+        is_sip = meaning.message_class.is_sip
+        tags = {name: value for name, value in changes.items() if name[:7] == TAG and self._admit(name[7:])}
+        overlay: dict[str, Json] = {name: _json(changes[name]) for name in _OVERLAID & changes.keys()}
+        method = meaning.method
+        found_by = meaning.key_values[2:12]
+        custom: Mapping[str, str] = meaning.key_extra or {}
+        own = call_id = meaning.sid if meaning.session_id is None else ""
+        if is_sip:
+            method, overlay = _method(changes, method, overlay)
+            if "payload" in changes:
+                reading = self._read(draft, packet)
+                method = reading.method(changes, method)
+                found_by, custom = reading.found_by, reading.custom
+                overlay = reading.differing(overlay)
+                own, call_id = reading.stored.call_id, reading.said.call_id
+            if not overlay.keys().isdisjoint(_KEYED) or "payload" in changes:
+                found_by = tuple(
+                    _text(changes[name]) if name in changes else value
+                    for name, value in zip(_KEYED, found_by, strict=True)
+                )
+        elif "payload" in changes:
+            own = call_id = ""
+        sid = _text(changes["sid"]) if "sid" in changes else meaning.sid
+        correlation_id = meaning.correlation_id
+        if "correlation_id" in changes:
+            correlation_id = _text(changes["correlation_id"]) or None
+        if correlation_id == sid:
+            correlation_id = None
+        node_name = meaning.node_name
+        if "node_name" in changes:
+            node_name = _text(changes["node_name"]) or None
+        key_extra = {**custom}
+        for name, value in tags.items():
+            key_extra[name] = _text(value)
+            overlay[name] = _json(value)
+        if "call_id" in changes:
+            call_id = _text(changes["call_id"])
+        if call_id and call_id != sid:
+            key_extra["call_id"] = call_id
+        return Meaning(
+            _message_class(changes, meaning, packet),
+            meaning.protocol_type,
+            sid,
+            None if own == sid and own else sid,
+            correlation_id,
+            method,
+            node_name,
+            meaning.parse_error,
+            meaning.flags | _CHANGED,
+            _extra(meaning.extra, changes, overlay),
+            (sid, correlation_id or "", *found_by, node_of(node_name, packet.capture_id)),
+            {name: value for name, value in key_extra.items() if value} or None,
+        )
+
+    def _read(self, draft: Draft, packet: Packet) -> "_Reading":
+        """What the stored payload says beside what the message is to say."""
+        read = draft.changes.get("read_payload")
+        said = read if isinstance(read, bytes) else draft.packet.payload
+        stored, stored_custom = parse_with_headers(packet.payload, self._custom)
+        if said == packet.payload:
+            return _Reading(stored, stored_custom, stored, stored_custom)
+        return _Reading(*parse_with_headers(said, self._custom), stored, stored_custom)
+
+
+class _Reading(msgspec.Struct, frozen=True, gc=False):
+    """A message as it is to be read, and as its stored payload reads."""
+
+    said: SipMessage
+    said_custom: dict[str, str]
+    stored: SipMessage
+    stored_custom: dict[str, str]
+
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        return tuple(getattr(self.said, name) for name in _KEYED)
+
+    @property
+    def custom(self) -> dict[str, str]:
+        return {TAG + name: value for name, value in self.said_custom.items()}
+
+    def method(self, changes: Mapping[str, Value], method: str | None) -> str | None:
+        return method if "method" in changes else self.said.method
+
+    def differing(self, overlay: dict[str, Json]) -> dict[str, Json]:
+        """`overlay`, and whatever the stored payload no longer says, or says otherwise."""
+        differing: dict[str, Json] = {}
+        if self.said is not self.stored:
+            said, stored = msgspec.structs.asdict(self.said), msgspec.structs.asdict(self.stored)
+            differing = {
+                name: said[name] for name in (*_OVERLAID, "is_request") if said[name] != stored[name]
+            }
+            for name in self.stored_custom.keys() | self.said_custom.keys():
+                value = self.said_custom.get(name)
+                if value != self.stored_custom.get(name):
+                    differing[TAG + name] = value
+        return differing | overlay
+
+
+_CHANGED = int(Flag.CHANGED_BY_SCRIPT)
+
+
+def _revised_packet(packet: Packet, changes: Mapping[str, Value]) -> Packet:
+    given: dict[str, Any] = {name: changes[name] for name in _OF_PACKET & changes.keys()}
+    for end in ("source", "destination"):
+        if end in given:
+            given[end] = packed_address(str(given[end]))
+    return msgspec.structs.replace(packet, **given)
+
+
+def _method(
+    changes: Mapping[str, Value], method: str | None, overlay: dict[str, Json]
+) -> tuple[str | None, dict[str, Json]]:
+    """The column, and the overlay: a column that is null stands for what the payload says."""
+    if "method" not in changes:
+        return method, overlay
+    value = changes["method"]
+    return (method, {**overlay, "method": None}) if value is None else (_text(value), overlay)
+
+
+def _message_class(changes: Mapping[str, Value], meaning: Meaning, packet: Packet) -> MessageClass:
+    profile = changes.get("profile")
+    if profile is None or classify(meaning.protocol_type, packet.payload)[1] is not None:
+        return meaning.message_class
+    return PROFILES[str(profile)]
+
+
+def _extra(
+    extra: dict[str, Json] | None, changes: Mapping[str, Value], overlay: dict[str, Json]
+) -> dict[str, Json] | None:
+    revised = {**(extra or {})}
+    if overlay:
+        revised["fields"] = overlay
+    if "vlan" in changes:
+        facts = revised.get("hep")
+        revised["hep"] = {**(facts if isinstance(facts, dict) else {}), "vlan": _json(changes["vlan"])}
+    sinks = {name[len(SINK) :]: _text(value) for name, value in changes.items() if name[: len(SINK)] == SINK}
+    if sinks:
+        revised["sinks"] = {**sinks}
+    return revised or None
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else str(value)
+
+
+def _json(value: Value) -> Json:
+    return value if value is None or isinstance(value, (str, int, float)) else None

@@ -26,6 +26,8 @@ class Flag(IntFlag):
     """The compressed payload could not be inflated; its bytes are stored as they came."""
     LONGER_THAN_LENGTH = 8
     CUT_CHUNK = 16
+    CHANGED_BY_SCRIPT = 32
+    """A filter script has changed what the packet said."""
 
 
 MESSAGE_FIELDS = 19

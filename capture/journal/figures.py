@@ -128,6 +128,7 @@ class WorkerFigure(_Word):
     """Outcomes less the numbers given, as a signed word. Above 0: packets that are stored and that the
     journal has lost with the machine's power, their numbers given again; below: those of before this database
     knew it."""
+    FILTERED_SCRIPT = auto()
 
 
 class Trouble(IntEnum):
