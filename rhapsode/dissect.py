@@ -1,4 +1,4 @@
-"""HEP packets out of captured frames: link header, IP, fragments joined, UDP datagrams, TCP streams in order.
+"""Packets out of captured frames: link header, IP, fragments joined, UDP datagrams, TCP streams in order.
 
 Source: RFC 791, RFC 8200, RFC 768, RFC 9293, and tcpdump's list of link types. Written out here because dpkt
 makes objects of every layer (18 µs a frame against 4), reads a first fragment as if it were a whole datagram,
@@ -7,6 +7,7 @@ and joins neither fragments nor streams.
 
 import struct
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from capture.errors import HepError
@@ -15,6 +16,7 @@ from capture.hep.decode import decode_packet
 from capture.hep.framing import Framer
 from capture.hep.inflate import GZIP_MAGIC
 from capture.hep.legacy import time_offset
+from rhapsode.tcp_stream import StreamFramer, TcpStream
 
 _ETHERNET_IPV4: Final = 0x0800
 _ETHERNET_IPV6: Final = 0x86DD
@@ -42,9 +44,7 @@ _LEGACY_PROTOCOLS: Final = frozenset([6, 17, 22, 50, 132])
 """What a HEPv1 or v2 packet may name; the version's byte alone would take other traffic for HEP."""
 
 _MAX_UNFINISHED: Final = 256
-"""Fragmented datagrams, and segments beyond a hole in a stream, kept while the missing part may come."""
-
-_SEQUENCES: Final = 1 << 32
+"""Fragmented datagrams that are kept while the missing part may come."""
 
 
 def is_hep(datagram: bytes) -> bool:
@@ -60,6 +60,30 @@ def is_hep(datagram: bytes) -> bool:
         )
     except HepError:
         return False
+
+
+class Wanted(NamedTuple):
+    """What is looked for in the traffic."""
+
+    is_one: Callable[[bytes], bool]
+    """Of what a UDP datagram carries."""
+    framer: Callable[[], StreamFramer]
+    """For one direction of a TCP connection."""
+
+
+HEP: Final = Wanted(is_hep, Framer)
+
+
+class Carried(NamedTuple):
+    """One packet of those looked for, and between whom it was sent."""
+
+    body: bytes
+    source: bytes
+    """Packed, as `destination`."""
+    destination: bytes
+    source_port: int
+    destination_port: int
+    ip_protocol: int
 
 
 class _Datagram(NamedTuple):
@@ -78,16 +102,17 @@ class _Cut(Exception):
 
 
 class Dissector:
-    """Takes frames in the order captured, gives the HEP packets that each of them completes."""
+    """Takes frames in the order captured, gives the packets that each of them completes."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted = HEP) -> None:
         self.cut = 0
         """Frames of which the capture holds only the beginning."""
+        self._wanted = wanted
         self._fragments: OrderedDict[tuple[bytes, bytes, int, int], _Fragments] = OrderedDict()
-        self._streams: dict[tuple[bytes, bytes, bytes], _Stream] = {}
+        self._streams: dict[_Flow, TcpStream] = {}
 
-    def feed(self, link_type: int, frame: bytes) -> list[bytes]:
-        """The HEP packets that are whole with this frame; frames of other protocols give none."""
+    def feed(self, link_type: int, frame: bytes) -> list[Carried]:
+        """What is whole with this frame; frames of other protocols give nothing."""
         try:
             packet = _network_packet(link_type, frame)
             datagram = _ip_datagram(packet) if packet else None
@@ -97,15 +122,17 @@ class Dissector:
                 return []
             protocol = datagram.key[2]
             if protocol == _UDP:
-                return _udp(datagram.body)
+                return self._udp(datagram)
             return self._tcp(datagram) if protocol == _TCP else []
         except (_Cut, struct.error, IndexError):
             self.cut += 1
             return []
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> list[Carried]:
         """What waits behind segments that the capture does not hold."""
-        return [packet for stream in self._streams.values() for packet in stream.finish()]
+        return [
+            found for flow, stream in self._streams.items() for found in _carried(flow, _TCP, stream.finish())
+        ]
 
     def _join(self, fragment: _Datagram) -> _Datagram | None:
         fragments = self._fragments.setdefault(fragment.key, _Fragments())
@@ -117,19 +144,39 @@ class Dissector:
             self._fragments.popitem(last=False)
         return None
 
-    def _tcp(self, datagram: _Datagram) -> list[bytes]:
+    def _udp(self, datagram: _Datagram) -> list[Carried]:
+        (length,) = struct.unpack_from(">H", datagram.body, 4)
+        if length > len(datagram.body):
+            raise _Cut
+        body = datagram.body[8 : length or None]
+        return _carried(_flow(datagram), _UDP, [body]) if self._wanted.is_one(body) else []
+
+    def _tcp(self, datagram: _Datagram) -> list[Carried]:
         segment = datagram.body
         sequence, _, header_words, flags = struct.unpack_from(">IIBB", segment, 4)
         body = segment[(header_words >> 4) * 4 :]
-        flow = datagram.key[0], datagram.key[1], segment[:4]
+        flow = _flow(datagram)
         stream = self._streams.get(flow)
         if stream is None:
-            stream = self._streams[flow] = _Stream()
+            stream = self._streams[flow] = TcpStream(self._wanted.framer())
         if flags & 0x02:
-            sequence = (sequence + 1) % _SEQUENCES
+            sequence = (sequence + 1) % (1 << 32)
             if stream.first != sequence:
-                stream = self._streams[flow] = _Stream(sequence)
-        return stream.add(sequence, body) if body else []
+                stream = self._streams[flow] = TcpStream(self._wanted.framer(), sequence)
+        return _carried(flow, _TCP, stream.add(sequence, body)) if body else []
+
+
+_Flow = tuple[bytes, bytes, bytes]
+"""Source and destination, and both ports as they stand in the header of UDP and of TCP."""
+
+
+def _flow(datagram: _Datagram) -> _Flow:
+    return datagram.key[0], datagram.key[1], datagram.body[:4]
+
+
+def _carried(flow: _Flow, protocol: int, bodies: Iterable[bytes]) -> list[Carried]:
+    source_port, destination_port = struct.unpack(">HH", flow[2])
+    return [Carried(body, flow[0], flow[1], source_port, destination_port, protocol) for body in bodies]
 
 
 def _network_packet(link_type: int, frame: bytes) -> bytes | None:
@@ -196,14 +243,6 @@ def _ipv6_datagram(packet: bytes) -> _Datagram:
     return _Datagram(key, fragment & 0xFFF8, bool(fragment & 1), packet[at:end])
 
 
-def _udp(datagram: bytes) -> list[bytes]:
-    (length,) = struct.unpack_from(">H", datagram, 4)
-    if length > len(datagram):
-        raise _Cut
-    body = datagram[8 : length or None]
-    return [body] if is_hep(body) else []
-
-
 class _Fragments:
     """The pieces of one IP packet (RFC 791 3.2)."""
 
@@ -224,54 +263,3 @@ class _Fragments:
                 return None
             body += piece[len(body) - offset :]
         return bytes(body) if len(body) >= self._size else None
-
-
-class _Stream:
-    """One direction of a TCP connection: segments in order of their sequence numbers, cut into packets."""
-
-    def __init__(self, first: int | None = None) -> None:
-        self.first = first
-        """Sequence number of the first byte; None when the capture began later than the connection."""
-        self._next = first
-        self._framer = Framer()
-        self._waiting: dict[int, bytes] = {}
-
-    def add(self, sequence: int, body: bytes) -> list[bytes]:
-        if self._next is None:
-            self._next = sequence
-        held = self._waiting.get(sequence, b"")
-        if len(body) > len(held):
-            self._waiting[sequence] = body
-        packets = self._take_ready()
-        if len(self._waiting) > _MAX_UNFINISHED:
-            packets += self._cross_hole()
-        return packets
-
-    def finish(self) -> list[bytes]:
-        packets: list[bytes] = []
-        while self._waiting:
-            packets += self._cross_hole()
-        return packets
-
-    def _ahead(self, sequence: int) -> int:
-        """Bytes from what is expected next to `sequence`, negative when that has been seen."""
-        distance = (sequence - (self._next or 0)) % _SEQUENCES
-        return distance if distance < _SEQUENCES // 2 else distance - _SEQUENCES
-
-    def _take_ready(self) -> list[bytes]:
-        packets: list[bytes] = []
-        while self._waiting:
-            sequence = min(self._waiting, key=self._ahead)
-            ahead = self._ahead(sequence)
-            if ahead > 0:
-                break
-            body = self._waiting.pop(sequence)[-ahead or None :]
-            self._next = ((self._next or 0) + len(body)) % _SEQUENCES
-            packets += [item for item in self._framer.feed(body) if isinstance(item, bytes)]
-        return packets
-
-    def _cross_hole(self) -> list[bytes]:
-        """Give up what is missing: go on with what is behind it, perhaps in the middle of a packet."""
-        self._framer.finish()
-        self._next = min(self._waiting, key=self._ahead)
-        return self._take_ready()

@@ -1,20 +1,26 @@
 import struct
+from ipaddress import ip_address
 from pathlib import Path
 
 import dpkt
 import pytest
 
+from capture.hep.decode import decode_packet
 from rhapsode.errors import SendError
-from rhapsode.pcap import read_hep
+from rhapsode.pcap import read_hep, read_packets
 from tests.support.frames import (
+    DESTINATION,
     ETHERNET,
     RAW_IP,
+    SOURCE,
+    TCP,
     ethernet,
     ipv4,
     pcapng_block,
     pcapng_interface,
     pcapng_packet,
     pcapng_section,
+    tcp,
     udp,
     write_pcap,
 )
@@ -148,3 +154,53 @@ def test_missing_file_and_directory_are_refused_in_words(tmp_path: Path) -> None
         read(tmp_path / "none.pcap")
     with pytest.raises(SendError, match=r"cannot read .*: Is a directory"):
         read(tmp_path)
+
+
+# ---- SIP that stands by itself ----
+
+OPTIONS = b"OPTIONS sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\n\r\n"
+
+
+def test_hep_and_sip_are_read_side_by_side(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    frames = [FRAMES[0], ipv4(udp(OPTIONS, 5062, 5060)), ipv4(tcp(OPTIONS, 1), TCP), ipv4(udp(b"\r\n"))]
+
+    hep, by_udp, by_tcp = read_packets(write_pcap(tmp_path / "a.pcap", frames), warnings.append)
+
+    assert hep == decode_packet(PACKETS[0])
+    assert (by_udp.payload, by_udp.source_port, by_udp.ip_protocol) == (OPTIONS, 5062, 17)
+    assert (by_udp.source, by_udp.destination) == (ip_address(SOURCE).packed, ip_address(DESTINATION).packed)
+    assert (by_udp.seconds, by_udp.microseconds, by_udp.protocol_type) == (1_795_408_345, 0, 1)
+    assert (by_tcp.payload, by_tcp.source_port, by_tcp.ip_protocol) == (OPTIONS, 40_000, 6)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("resolution", "ticks"),
+    [(None, 1_500_000), (9, 1_500_000_000), (0x80 | 1, 3)],
+    ids=["us", "ns", "halves"],
+)
+def test_pcapng_times_are_read_in_the_unit_that_the_interface_names(
+    tmp_path: Path, resolution: int | None, ticks: int
+) -> None:
+    option = b"" if resolution is None else struct.pack("<HHB3xHH", 9, 1, resolution, 0, 0)
+    name = struct.pack("<HH4s", 2, 3, b"eth")
+    interface = struct.pack("<HHI", RAW_IP, 0, 65_535) + name + option
+    frame = ipv4(udp(OPTIONS))
+    packet = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame)) + frame
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(pcapng_section() + pcapng_block(1, interface) + pcapng_block(6, packet))
+
+    (found,) = read_packets(path, print)
+
+    assert (found.seconds, found.microseconds) == (1, 500_000)
+
+
+def test_hep_that_cannot_be_decoded_is_left_out_and_told(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    path = write_pcap(tmp_path / "a.pcap", [ipv4(udp(b"HEP3 but broken")), FRAMES[1]])
+
+    found = list(read_packets(path, warnings.append))
+
+    assert found == [decode_packet(PACKETS[1])]
+    assert warnings == [f"1 packets of HEP in {path} are malformed and were left out"]

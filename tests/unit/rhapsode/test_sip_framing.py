@@ -1,0 +1,78 @@
+"""SIP without HEP: known by its start line, and cut out of a stream by its Content-Length."""
+
+import pytest
+
+from rhapsode.sip_framing import HepOrSipFramer, SipFramer, is_sip
+from tests.support.hep_bytes import a_hep3
+
+INVITE = b"INVITE sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 5\r\n\r\nv=0\r\n"
+RINGING = b"SIP/2.0 180 Ringing\r\nCall-ID: 1\r\nl : 0\r\n\r\n"
+OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("datagram", [INVITE, RINGING, OPTIONS, b"FOO-BAR sip:x SIP/2.0\r\n\r\n"])
+def test_sip_is_known_by_its_start_line(datagram: bytes) -> None:
+    assert is_sip(datagram)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"SIP/2.0 999 No\r\n",
+        b"INVITE sip:b SIP/3.0\r\n",
+        b"\x80\xc8",
+    ],
+)
+def test_other_datagrams_are_no_sip(datagram: bytes) -> None:
+    assert not is_sip(datagram)
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_stream_is_cut_into_its_messages_however_it_is_split(size: int) -> None:
+    stream = b"\r\n\r\n" + INVITE + b"\r\n\r\n" + RINGING + OPTIONS
+    framer = SipFramer()
+
+    found = [message for at in range(0, len(stream), size) for message in framer.feed(stream[at : at + size])]
+
+    assert found == [INVITE, RINGING, OPTIONS]
+
+
+def test_stream_joined_in_the_middle_of_a_message_goes_on_with_the_next_one() -> None:
+    assert SipFramer().feed(b"tag=3\r\nCall-ID: 1\r\n\r\nbody\r\n" + RINGING) == [RINGING]
+
+
+def test_bytes_before_a_hole_are_not_joined_with_those_behind_it() -> None:
+    framer = SipFramer()
+    framer.feed(INVITE[:60])
+
+    framer.finish()
+
+    assert framer.feed(RINGING) == [RINGING]
+
+
+def test_message_that_claims_more_than_a_megabyte_is_passed_over() -> None:
+    huge = b"INVITE sip:b SIP/2.0\r\nContent-Length: 999999999\r\n\r\n"
+
+    assert SipFramer().feed(huge + RINGING) == [RINGING]
+
+
+def test_endless_line_is_not_held_for_ever() -> None:
+    framer = SipFramer()
+
+    for _ in range(20):
+        framer.feed(b"x" * 100_000)
+
+    assert framer.feed(b"\r\n" + RINGING) == [RINGING]
+
+
+def test_stream_of_hep_gives_its_packets_and_not_the_sip_within() -> None:
+    packets = [a_hep3(payload=INVITE), a_hep3(payload=RINGING)]
+
+    assert HepOrSipFramer().feed(b"".join(packets)) == packets
+
+
+def test_stream_of_sip_gives_its_messages() -> None:
+    assert HepOrSipFramer().feed(RINGING + OPTIONS) == [RINGING, OPTIONS]
