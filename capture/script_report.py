@@ -1,1 +1,316 @@
-"""What a worker says of the filter scripts that it runs, for others to read."""
+"""What a worker says of the filter scripts that it runs, for others to read.
+
+One file a worker, `NAME.json` for the journal NAME, in the directory `filters` beside the journals; replaced
+at most once a second, so a report is as young as that. The worker adds to these structs while packets pass,
+and carries the counts of its predecessor on: a counter never goes back, whoever dies. Knows no Lua.
+"""
+
+import os
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from capture.errors import JournalError
+from capture.journal.directory import READ_LOCK, is_locked, make_directory
+
+FILTERS_DIR = "filters"
+"""Of reports, switches and kept packets, in the directory of the journals."""
+FIRST_BUCKET_NS = 500
+BUCKETS = 26
+"""Of a histogram of times: bucket `i` holds those below 500 ns · 2^i, the last one (above 8 s) all others. To
+find one: `min((ns // FIRST_BUCKET_NS).bit_length(), BUCKETS - 1)`."""
+BOUNDS_S = tuple((FIRST_BUCKET_NS << index) / 1e9 for index in range(BUCKETS - 1))
+MOST_REASONS = 50
+"""Of drops told apart, and of lines with errors: what scripts make up must not fill the memory of others."""
+OTHERS = "others"
+"""The reason of drops beyond that. Errors beyond it count for line 0."""
+
+State = Literal["running", "switched off", "disabled", "not loaded"]
+"""`switched off`: by itself, see `script_switches`; `disabled`: by a person or a setting."""
+
+
+class ScriptErrors(msgspec.Struct):
+    """The errors of one kind in one line."""
+
+    line: int
+    """Counted from 1; 0: not known, or one line too many."""
+    kind: str
+    """As `ScriptError.kind`."""
+    words: str
+    """Of the last one."""
+    count: int = 0
+    last_us: int = 0
+
+
+class ScriptReport(msgspec.Struct):
+    """One script file, as one worker runs it. Counts are of all lives of the worker."""
+
+    name: str
+    """The file's name, `.lua` included."""
+    sha256: str = ""
+    """Of the text that runs, or would if it were not switched off; empty when none was ever loaded."""
+    state: State = "running"
+    why: str = ""
+    """Why it does not run, in words; empty when it does."""
+    load_error: str = ""
+    """Why the file as it is now could not be loaded, whether an earlier version runs on or not."""
+    is_new_kind: bool = False
+    """Written for our own API."""
+    is_example: bool = False
+    """Comes with the program."""
+    entry_points: list[str] = []
+    memory_bytes: int = 0
+    """Of the Lua state that it runs in, which scripts of the old kind share."""
+    calls: int = 0
+    """One for each entry point that ran for a packet."""
+    drops: dict[str, int] = {}
+    """Packets that it dropped, by the reason it gave: change by `count_drop`."""
+    errors: list[ScriptErrors] = []
+    """Change by `count_error`."""
+    latency: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
+    """How many calls took so long, by bucket: see BUCKETS."""
+    latency_ns: int = 0
+    """Of all calls together."""
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.drops.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(each.count for each in self.errors)
+
+    def count_call(self, nanoseconds: int) -> None:
+        self.calls += 1
+        self.latency_ns += nanoseconds
+        bucket = (nanoseconds // FIRST_BUCKET_NS).bit_length()
+        self.latency[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
+
+    def count_drop(self, reason: str, times: int = 1) -> None:
+        if reason not in self.drops and len(self.drops) >= MOST_REASONS:
+            reason = OTHERS
+        self.drops[reason] = self.drops.get(reason, 0) + times
+
+    def count_error(self, line: int | None, kind: str, words: str, now_us: int, times: int = 1) -> bool:
+        """Whether it is the first of its kind in this line, and so worth a line in the log."""
+        line = line or 0
+        found = self._errors_of(line, kind)
+        if found is None and len(self.errors) >= MOST_REASONS:
+            line = 0
+            found = self._errors_of(line, kind)
+        is_first = found is None
+        if found is None:
+            found = ScriptErrors(line, kind, words)
+            self.errors.append(found)
+        found.count += times
+        found.words, found.last_us = words, now_us
+        return is_first
+
+    def _errors_of(self, line: int, kind: str) -> ScriptErrors | None:
+        return next((each for each in self.errors if each.line == line and each.kind == kind), None)
+
+    def add_counts(self, other: "ScriptReport") -> None:
+        """Those of another worker, or of an earlier life, to these."""
+        self.calls += other.calls
+        self.latency_ns += other.latency_ns
+        for index, count in enumerate(other.latency[:BUCKETS]):
+            self.latency[index] += count
+        for reason, times in other.drops.items():
+            self.count_drop(reason, times)
+        for each in other.errors:
+            known = self._errors_of(each.line, each.kind)
+            if known is not None and known.last_us > each.last_us:
+                self.count_error(each.line, each.kind, known.words, known.last_us, each.count)
+            else:
+                self.count_error(each.line, each.kind, each.words, each.last_us, each.count)
+
+
+class MemoryReport(msgspec.Struct):
+    """What scripts remember between packets: `cache`, or the old API's `HashTable`."""
+
+    entries: int = 0
+    bytes: int = 0
+    limit_bytes: int = 0
+    evicted: int = 0
+    """Taken out for want of room, since the worker was first started."""
+
+
+class Series(msgspec.Struct):
+    """One series of a metric that scripts keep themselves."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+    """A counter's value, or the sum of what was observed."""
+    counts: list[int] = []
+    """Observations by bucket, not added up, one more than `bounds` has; empty: this is a counter."""
+    bounds: list[float] = []
+    """The upper bounds of the buckets but the last."""
+
+    def is_like(self, other: "Series") -> bool:
+        """Whether both can be added."""
+        return len(self.counts) == len(other.counts) and self.bounds == other.bounds
+
+    def add(self, other: "Series") -> None:
+        self.value += other.value
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+
+
+class FolderProblem(msgspec.Struct):
+    """What an operator should know of a file in the folder, or, without a name, of the folder."""
+
+    name: str
+    words: str
+    is_left_out: bool
+    """Else it is used all the same."""
+
+
+class WorkerReport(msgspec.Struct):
+    """All that one worker says. It owns the value, changes it as it goes, and gives it to `write_report`."""
+
+    journal: str
+    """Its name: `0000`."""
+    pid: int = msgspec.field(default_factory=os.getpid)
+    written_us: int = 0
+    scripts: list[ScriptReport] = []
+    """In the order in which they run."""
+    problems: list[FolderProblem] = []
+    switches_problem: str = ""
+    """Why the switches could not be read or written; empty when they can."""
+    cache: MemoryReport = msgspec.field(default_factory=MemoryReport)
+    hash_table: MemoryReport = msgspec.field(default_factory=MemoryReport)
+    series: list[Series] = []
+    """Of this life. What earlier ones counted stands in `earlier`, and both are added when they are shown."""
+    series_refused: int = 0
+    """How often a script was denied one more series."""
+    earlier: list[Series] = []
+
+    def script(self, name: str) -> ScriptReport | None:
+        return next((each for each in self.scripts if each.name == name), None)
+
+    def carry_on(self, previous: "WorkerReport | None") -> None:
+        """Go on with the counts of the worker's life before; to be called once, when `scripts` are made.
+
+        A script that is gone takes its counts along: to keep them would show it for ever.
+        """
+        if previous is None:
+            return
+        for mine in self.scripts:
+            if (theirs := previous.script(mine.name)) is not None:
+                mine.add_counts(theirs)
+        self.cache.evicted += previous.cache.evicted
+        self.hash_table.evicted += previous.hash_table.evicted
+        self.series_refused += previous.series_refused
+        self.earlier = add_series([*previous.earlier, *previous.series])
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """A report as it was read."""
+
+    worker: WorkerReport
+    runs: bool
+    """The worker that wrote it lives. If not, its counts count on, and what it says of states does not."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(WorkerReport)
+
+
+def filters_directory(journal_dir: Path) -> Path:
+    """The directory of reports and switches for the worker of this journal."""
+    return journal_dir.parent / FILTERS_DIR
+
+
+def report_path(filters: Path, journal: str) -> Path:
+    return filters / f"{journal}.json"
+
+
+def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
+    """Replace the worker's report; JournalError when that cannot be done.
+
+    In the page cache at once, like the figures: it survives the death of the process. It is not synced, since
+    that would hold up packets once a second for a few counts.
+    """
+    report.written_us = now_us
+    path = report_path(filters, report.journal)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if not filters.is_dir():
+            make_directory(filters)
+        temporary.write_bytes(_encoder.encode(report))
+        temporary.replace(path)
+    except OSError as error:
+        raise JournalError(f"the report of the filter scripts, {path}, cannot be written: {error}") from error
+
+
+def read_report(filters: Path, journal: str) -> WorkerReport | None:
+    """The last report of the worker of a journal, alive or not; None when there is none that can be read."""
+    return _read(report_path(filters, journal))
+
+
+def read_reports(journals: Path) -> list[Reported]:
+    """Every worker's report, by the journals' names; `journals` is the directory that holds these."""
+    found = []
+    for path in sorted((journals / FILTERS_DIR).glob("[!.]*.json")):
+        report = _read(path)
+        if report is not None and report.journal == path.stem:
+            found.append(Reported(report, _runs(journals / path.stem / READ_LOCK, report.pid)))
+    return found
+
+
+def _read(path: Path) -> WorkerReport | None:
+    try:
+        return _decoder.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, UnicodeError):
+        return None
+
+
+def _runs(lock: Path, pid: int) -> bool:
+    """Whether a worker holds the journal, and the same that wrote the report."""
+    if not is_locked(lock):
+        return False
+    try:
+        holder = lock.read_text("ascii", "replace").strip()
+    except OSError:
+        return True
+    return holder in ("", str(pid))
+
+
+def add_series(all_series: Sequence[Series]) -> list[Series]:
+    """One series for each name and labels, in the order of their first.
+
+    Of two that cannot be added, because a script has been edited in between, the later is taken.
+    """
+    added: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
+    for each in all_series:
+        key = (each.name, tuple(sorted(each.labels.items())))
+        known = added.get(key)
+        if known is not None and known.is_like(each):
+            known.add(each)
+        else:
+            added[key] = msgspec.structs.replace(each, counts=[*each.counts])
+    return list(added.values())
+
+
+def quantile_s(latency: Sequence[int], share: float) -> float | None:
+    """The time that `share` of the calls did not exceed, in seconds, as exact as the buckets; None: no calls.
+
+    Between the bounds of a bucket it is in proportion, as Prometheus' `histogram_quantile` has it.
+    """
+    sums = []
+    total = 0
+    for count in latency:
+        total += count
+        sums.append(total)
+    if not total:
+        return None
+    rank = share * total
+    index = bisect_left(sums, rank)
+    if index >= len(BOUNDS_S):
+        return BOUNDS_S[-1]
+    lower = BOUNDS_S[index - 1] if index else 0.0
+    below = sums[index - 1] if index else 0
+    return lower + (BOUNDS_S[index] - lower) * (rank - below) / (sums[index] - below)

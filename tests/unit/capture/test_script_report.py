@@ -1,0 +1,238 @@
+"""What a worker says of its scripts, and how that is put together again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from capture.errors import JournalError
+from capture.journal.directory import READ_LOCK, lock
+from capture.script_report import (
+    BOUNDS_S,
+    BUCKETS,
+    MOST_REASONS,
+    OTHERS,
+    FolderProblem,
+    MemoryReport,
+    ScriptReport,
+    Series,
+    WorkerReport,
+    add_series,
+    filters_directory,
+    quantile_s,
+    read_report,
+    read_reports,
+    report_path,
+    write_report,
+)
+
+
+def a_worker(journal: str = "0000", **scripts: int) -> WorkerReport:
+    """Scripts by their names without `.lua`, and how often each was called."""
+    return WorkerReport(
+        journal, scripts=[ScriptReport(f"{name}.lua", calls=calls) for name, calls in scripts.items()]
+    )
+
+
+@pytest.fixture
+def journal_dir(tmp_path: Path) -> Path:
+    directory = tmp_path / "journal" / "0000"
+    directory.mkdir(parents=True)
+    return directory
+
+
+def test_report_comes_back_as_it_was_written(journal_dir: Path) -> None:
+    report = a_worker(mask=7)
+    report.scripts[0].count_drop("scanner")
+    report.scripts[0].count_error(3, "error", "attempt to index a nil value", 5)
+    report.problems = [FolderProblem("x.lua", "is empty", is_left_out=False)]
+    report.series = [Series("calls", {"trunk": "a"}, 2.0)]
+    report.cache = MemoryReport(1, 20, 300, 4)
+
+    write_report(filters_directory(journal_dir), report, 9)
+
+    assert read_report(filters_directory(journal_dir), "0000") == report
+    assert report.written_us == 9
+
+
+def test_directory_that_cannot_be_made_is_said(journal_dir: Path) -> None:
+    filters_directory(journal_dir).write_text("a file")
+
+    with pytest.raises(JournalError, match=r"0000\.json, cannot be written"):
+        write_report(filters_directory(journal_dir), a_worker(), 0)
+
+
+def test_half_a_report_and_none_at_all_are_none(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    filters.mkdir()
+    report_path(filters, "0000").write_text('{"journal": "0000", "pid"')
+
+    assert read_report(filters, "0000") is None
+    assert read_report(filters, "0001") is None
+    assert read_reports(journal_dir.parent) == []
+
+
+def test_worker_that_holds_its_journal_runs_and_its_predecessor_does_not(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    write_report(filters, a_worker("0000"), 0)
+    before = [reported.runs for reported in read_reports(journal_dir.parent)]
+    descriptor = lock(journal_dir / READ_LOCK, "worker")
+    while_held = [reported.runs for reported in read_reports(journal_dir.parent)]
+    predecessors = a_worker("0000")
+    predecessors.pid = os.getpid() + 1
+    write_report(filters, predecessors, 0)
+
+    of_predecessor = [reported.runs for reported in read_reports(journal_dir.parent)]
+    os.close(descriptor)
+
+    assert (before, while_held, of_predecessor) == ([False], [True], [False])
+
+
+def test_other_files_of_the_directory_are_no_reports(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    write_report(filters, a_worker("0000"), 0)
+    (filters / "off.json").write_text("{}")
+    (filters / ".0001.json.77").write_text('{"journal": "0001"}')
+
+    assert [reported.worker.journal for reported in read_reports(journal_dir.parent)] == ["0000"]
+
+
+def test_calls_are_counted_by_how_long_they_took() -> None:
+    script = ScriptReport("x.lua")
+
+    for nanoseconds in (0, 499, 500, 1_000, 60_000_000_000):
+        script.count_call(nanoseconds)
+
+    assert script.calls == 5
+    assert script.latency_ns == 60_000_001_999
+    assert script.latency[:3] == [2, 1, 1]
+    assert script.latency[BUCKETS - 1] == 1
+
+
+def test_every_time_is_below_the_bound_of_its_bucket() -> None:
+    for bound_s in BOUNDS_S:
+        script = ScriptReport("x.lua")
+        script.count_call(round(bound_s * 1e9) - 1)
+        script.count_call(round(bound_s * 1e9))
+
+        first = next(index for index, count in enumerate(script.latency) if count)
+
+        assert BOUNDS_S[first] == bound_s
+        assert script.latency[first + 1] == 1
+
+
+def test_quantiles_lie_between_the_bounds_of_their_bucket() -> None:
+    latency = [0] * BUCKETS
+    latency[3], latency[10] = 98, 2
+
+    assert quantile_s(latency, 0.5) == pytest.approx(BOUNDS_S[2] + (BOUNDS_S[3] - BOUNDS_S[2]) * 50 / 98)
+    assert quantile_s(latency, 0.99) == pytest.approx((BOUNDS_S[9] + BOUNDS_S[10]) / 2)
+
+
+def test_without_calls_there_is_no_quantile_and_beyond_the_last_bound_none_is_guessed() -> None:
+    latency = [0] * BUCKETS
+
+    nothing = quantile_s(latency, 0.5)
+    latency[BUCKETS - 1] = 1
+
+    assert nothing is None
+    assert quantile_s(latency, 0.5) == BOUNDS_S[-1]
+
+
+def test_reasons_that_a_script_makes_up_are_bounded() -> None:
+    script = ScriptReport("x.lua")
+
+    for number in range(MOST_REASONS + 20):
+        script.count_drop(f"reason {number}")
+        script.count_error(number + 1, "error", f"words {number}", number)
+
+    assert len(script.drops) == MOST_REASONS + 1
+    assert script.drops[OTHERS] == 20
+    assert script.dropped == script.failed == MOST_REASONS + 20
+    assert len(script.errors) == MOST_REASONS + 1
+    assert (script.errors[-1].line, script.errors[-1].count) == (0, 20)
+
+
+def test_error_is_new_once_for_each_kind_and_line() -> None:
+    script = ScriptReport("x.lua")
+
+    told = [
+        script.count_error(3, "error", "a nil value (field 'x')", 1),
+        script.count_error(3, "error", "a nil value (field 'y')", 2),
+        script.count_error(3, "instructions", "too many", 3),
+        script.count_error(None, "error", "somewhere", 4),
+    ]
+
+    assert told == [True, False, True, True]
+    assert [(each.line, each.count, each.words) for each in script.errors] == [
+        (3, 2, "a nil value (field 'y')"),
+        (3, 1, "too many"),
+        (0, 1, "somewhere"),
+    ]
+
+
+def test_next_life_goes_on_with_the_counts_of_the_scripts_that_it_runs() -> None:
+    before = a_worker(mask=5, gone=9)
+    before.scripts[0].count_drop("scanner", 2)
+    before.scripts[0].count_error(3, "error", "words", 1)
+    before.scripts[0].count_call(700)
+    before.cache.evicted = 4
+    before.series_refused = 1
+    now = a_worker(mask=0, new=0)
+
+    now.carry_on(before)
+    now.scripts[0].count_call(700)
+
+    assert [(each.name, each.calls) for each in now.scripts] == [("mask.lua", 7), ("new.lua", 0)]
+    assert (now.scripts[0].drops, now.scripts[0].failed) == ({"scanner": 2}, 1)
+    assert (now.scripts[0].latency[1], now.scripts[0].latency_ns) == (2, 1400)
+    assert (now.cache.evicted, now.series_refused) == (4, 1)
+    assert before.scripts[0].calls == 6
+
+
+def test_first_life_has_nothing_to_carry_on() -> None:
+    report = a_worker(mask=0)
+
+    report.carry_on(None)
+
+    assert report == a_worker(mask=0)
+
+
+def test_metrics_of_scripts_go_on_over_any_number_of_lives() -> None:
+    lives = [a_worker(), a_worker(), a_worker()]
+
+    for number, life in enumerate(lives):
+        life.carry_on(lives[number - 1] if number else None)
+        life.series = [Series("calls", {"trunk": "a"}, 10.0)]
+
+    assert add_series([*lives[2].earlier, *lives[2].series]) == [Series("calls", {"trunk": "a"}, 30.0)]
+
+
+def test_series_are_added_by_name_and_labels_and_leave_what_they_are_made_of_alone() -> None:
+    first = Series("seconds", {"a": "1", "b": "2"}, 1.5, [1, 0], [0.1])
+    same = Series("seconds", {"b": "2", "a": "1"}, 2.5, [0, 2], [0.1])
+    other = Series("seconds", {"a": "1"}, 4.0, [1, 1], [0.1])
+
+    added = add_series([first, same, other])
+
+    assert added == [Series("seconds", {"a": "1", "b": "2"}, 4.0, [1, 2], [0.1]), other]
+    assert first.counts == [1, 0]
+
+
+def test_series_with_other_buckets_is_the_later_one() -> None:
+    was_counter = Series("seconds", {}, 9.0)
+    is_histogram = Series("seconds", {}, 2.5, [0, 2], [0.1])
+
+    assert add_series([was_counter, is_histogram]) == [is_histogram]
+
+
+def test_last_words_are_those_of_the_later_error() -> None:
+    mine, theirs = ScriptReport("x.lua"), ScriptReport("x.lua")
+    mine.count_error(3, "error", "later", 20)
+    theirs.count_error(3, "error", "earlier", 10)
+
+    mine.add_counts(theirs)
+    theirs.add_counts(mine)
+
+    assert [(each.words, each.count, each.last_us) for each in mine.errors] == [("later", 2, 20)]
+    assert [(each.words, each.count) for each in theirs.errors] == [("later", 3)]
