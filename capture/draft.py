@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from capture.addresses import address_text, packed_address
 from capture.fields import FieldValue
 from capture.hep.packet import Packet
-from capture.interpret import Meaning
+from capture.interpret import KEYED_SIP_FIELDS, Meaning
 from capture.route import MessageClass
 from capture.sip.message import SipMessage
 from capture.sip.parse import body, header_values, parse_message
@@ -36,8 +36,10 @@ MOST_TAG_CHARS = 64
 class Draft:
     """One message on its way through the scripts."""
 
-    def __init__(self, packet: Packet, meaning: Meaning, time_us: int) -> None:
+    def __init__(self, packet: Packet, meaning: Meaning, time_us: int, received: bytes = b"") -> None:
         self.packet = packet
+        self.received = received
+        """The HEP packet as it came in, for who must look into it later."""
         self.meaning = meaning
         self.time_us = time_us
         self.changes: dict[str, Value] = {}
@@ -76,8 +78,22 @@ class Draft:
         reader = _READERS.get(name)
         if reader is not None:
             return reader(self)
-        sip = self.sip
-        return getattr(sip, name) if sip is not None and name in _SIP_FIELDS else None
+        if name not in _SIP_FIELDS or not self.meaning.message_class.is_sip:
+            return None
+        if "read_payload" not in self.changes and (known := self._known(name)) is not None:
+            return known
+        value: FieldValue = getattr(self.sip, name)
+        return value
+
+    def _known(self, name: str) -> str | None:
+        """What was read of it already when it came in, so that the usual questions cost no second parse."""
+        meaning = self.meaning
+        place = _PLACES.get(name)
+        if place is not None:
+            return meaning.key_values[place]
+        if name == "method":
+            return meaning.method
+        return meaning.sid if name == "call_id" and meaning.session_id is None else None
 
     def write(self, name: str, value: Value) -> str | None:
         """Set a field, or take it away by None; why not, in words, when that cannot be.
@@ -138,7 +154,10 @@ class Filters(Protocol):
         """Whether any script is to see packets of this type."""
 
     def run(self, draft: Draft) -> None:
-        """Let the scripts at it, one after the other; never raises."""
+        """Let the scripts at it, one after the other; what goes wrong in one is not raised."""
+
+    def rest(self) -> None:
+        """No more for now."""
 
 
 def _profile(draft: Draft) -> Value:
@@ -171,10 +190,10 @@ _READERS: dict[str, Callable[[Draft], Value]] = {
     "payload": lambda draft: draft.payload,
     "raw": lambda draft: draft.payload,
     "body": Draft.body,
-    # Of what was parsed at ingest already, so that the usual questions cost no second parse.
-    "method": lambda draft: draft.meaning.method or "" if draft.kind == "sip" else draft.meaning.method,
 }
 _SIP_FIELDS = frozenset(SipMessage.__struct_fields__)
+
+_PLACES = {name: 2 + place for place, name in enumerate(KEYED_SIP_FIELDS)}
 
 _Check = Callable[[str, Value], tuple[Value, str | None]]
 

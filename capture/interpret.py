@@ -23,8 +23,20 @@ from capture.sip.parse import parse_head
 from capture.text import to_text
 
 _NO_HEADERS: dict[str, str] = {}
-_NO_KEYS = ("",) * 10
-"""From from_user to user_agent: what only SIP has."""
+KEYED_SIP_FIELDS = (
+    "from_user",
+    "from_domain",
+    "to_user",
+    "to_domain",
+    "ruri_user",
+    "ruri_domain",
+    "pai_user",
+    "auth_user",
+    "contact_user",
+    "user_agent",
+)
+"""What only SIP is found by, as it stands in `Meaning.key_values` from the third on."""
+_NO_KEYS = ("",) * len(KEYED_SIP_FIELDS)
 _FLAGS = (
     (Reading.LONGER_THAN_LENGTH, Flag.LONGER_THAN_LENGTH.value),
     (Reading.CUT_CHUNK, Flag.CUT_CHUNK.value),

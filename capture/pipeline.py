@@ -204,7 +204,7 @@ class Pipeline:
                 results.append(item)
                 continue
             words[MARK] = record.segment << 32 | record.offset
-            draft = Draft(packet, meaning, time[0])
+            draft = Draft(packet, meaning, time[0], record.packet)
             run(draft)
             if draft.dropped is not None or draft.changes.get("protocol_type") == 0:
                 rows.count_filtered("script")
@@ -213,6 +213,7 @@ class Pipeline:
                 results.append((record, origin, packet, (time_us, *time[1:]), meaning))
             else:
                 results.append(item)
+        filters.rest()
 
     def filter_with(self, filters: Filters | None) -> None:
         """Let other scripts, or none, at messages from the next packet on."""

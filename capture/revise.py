@@ -14,7 +14,7 @@ from capture.addresses import packed_address
 from capture.draft import PROFILES, SINK, SIP_TEXTS, TAG, Draft, Value
 from capture.fields import node_of
 from capture.hep.packet import Packet
-from capture.interpret import Interpreter, Meaning
+from capture.interpret import KEYED_SIP_FIELDS, Interpreter, Meaning
 from capture.route import MessageClass, classify
 from capture.row import Flag, Json
 from capture.sip.message import SipMessage
@@ -23,19 +23,6 @@ from capture.sip.parse import parse_with_headers
 Admit = Callable[[str], bool]
 """Whether a tag of this name may be stored; waits for the database where the name is new."""
 
-_KEYED = (
-    "from_user",
-    "from_domain",
-    "to_user",
-    "to_domain",
-    "ruri_user",
-    "ruri_domain",
-    "pai_user",
-    "auth_user",
-    "contact_user",
-    "user_agent",
-)
-"""In the order of `store.columns.KEY_TEXT_COLUMNS`, behind session id and correlation id."""
 _OF_PACKET = frozenset(
     [
         "source",
@@ -93,10 +80,10 @@ class Reviser:
                 found_by, custom = reading.found_by, reading.custom
                 overlay = reading.differing(overlay)
                 own, call_id = reading.stored.call_id, reading.said.call_id
-            if not overlay.keys().isdisjoint(_KEYED) or "payload" in changes:
+            if not overlay.keys().isdisjoint(KEYED_SIP_FIELDS) or "payload" in changes:
                 found_by = tuple(
                     _text(changes[name]) if name in changes else value
-                    for name, value in zip(_KEYED, found_by, strict=True)
+                    for name, value in zip(KEYED_SIP_FIELDS, found_by, strict=True)
                 )
         elif "payload" in changes:
             own = call_id = ""
@@ -152,7 +139,7 @@ class _Reading(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def found_by(self) -> tuple[str, ...]:
-        return tuple(getattr(self.said, name) for name in _KEYED)
+        return tuple(getattr(self.said, name) for name in KEYED_SIP_FIELDS)
 
     @property
     def custom(self) -> dict[str, str]:
