@@ -178,6 +178,13 @@ leaf_keying = Table(
     comment="which versions of what is keyed have written into a leaf; committed before the first row",
 )
 
+script_fields = Table(
+    "script_fields",
+    metadata,
+    Column("name", Text, primary_key=True),
+    comment="headers and tags that filter scripts set; committed before the first row that has one",
+)
+
 schema_level = Table(
     "schema_level",
     metadata,

@@ -5,7 +5,7 @@ where the batch began, its row count is seen before COMMIT is sent, and rows and
 not at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from capture.route import MessageClass
 from capture.settings import RetentionSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
 from capture.steady_clock import CLOCK
-from capture.store import dictionaries, rotate
+from capture.store import dictionaries, rotate, script_fields
 from capture.store.batch import Batch
 from capture.store.codec import Dictionary
 from capture.store.connection import Connection, RowsRefused
@@ -165,6 +165,17 @@ class Writer:
             leaf.number,
             version,
         )
+
+    async def script_fields(self) -> frozenset[str]:
+        """The names of all headers and tags that filter scripts have set."""
+        return await script_fields.known(_open(self._partitions))
+
+    async def note_script_fields(self, names: Iterable[str]) -> frozenset[str]:
+        """Note such names before the first row that has one; all names that are noted now.
+
+        Beyond `script_fields.MOST_NAMES` none is: what is missing in the answer is refused.
+        """
+        return await script_fields.note(_open(self._partitions), names)
 
     async def dictionary(self) -> Dictionary:
         """The dictionary to compress with, committed when this returns."""
