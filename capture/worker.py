@@ -36,6 +36,7 @@ from capture.mark import PacketMark
 from capture.pipeline import Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
+from capture.script_names import KnownNames
 from capture.settings import AcceptSettings, HepSettings, RetentionSettings, SipSettings, StorageSettings
 from capture.stats import Outcome
 from capture.stop_signals import obey_signals
@@ -231,7 +232,12 @@ class _Session:
             keys=KeyMemory(options.storage.key_memory_calls),
             mark=self._mark,
             give_up=self._give_up,
+            admit_tag=KnownNames(self._loop.call(self._writer.script_fields()), self._note_name).admit,
         )
+
+    def _note_name(self, name: str) -> frozenset[str]:
+        with self._mark.lifted():
+            return self._loop.call(self._writer.note_script_fields([name]))
 
     def _find_leaf(self, message_class: MessageClass, time_us: int) -> Leaf:
         leaf = self._partitions.find(message_class, time_us)
