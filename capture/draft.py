@@ -156,9 +156,6 @@ class Filters(Protocol):
     def run(self, draft: Draft) -> None:
         """Let the scripts at it, one after the other; what goes wrong in one is not raised."""
 
-    def rest(self) -> None:
-        """No more for now."""
-
 
 def _profile(draft: Draft) -> Value:
     return draft.meaning.message_class.profile

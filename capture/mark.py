@@ -7,6 +7,7 @@ never twice at one place.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from capture.journal.figures import WorkerFigure
 from capture.journal.record import Record
@@ -15,6 +16,18 @@ _LETHAL_DEATHS = 2
 MARK = int(WorkerFigure.MARK)
 """The word with the place of the packet that is dealt with, segment << 32 | offset, or 0. The pipeline writes
 it itself, several times a packet."""
+_SCRIPT = int(WorkerFigure.MARK_SCRIPT)
+
+
+class ScriptDeath(NamedTuple):
+    """A worker's end that is a script's fault."""
+
+    place: tuple[int, int]
+    """(segment, offset) of the packet that it was at."""
+    script: int
+    """`WorkerFigure.MARK_SCRIPT`."""
+    by_watchdog: bool
+    """Else two workers in a row died of themselves at this packet while a script ran."""
 
 
 class PacketMark:
@@ -22,6 +35,19 @@ class PacketMark:
 
     def __init__(self, words: "memoryview[int] | list[int]") -> None:
         self.words = words
+
+    def find_script_death(self) -> ScriptDeath | None:
+        """To be called once at start, before `find_lethal`, which then does not blame the packet for it."""
+        words = self.words
+        mark, script, ended = words[MARK], words[_SCRIPT], words[WorkerFigure.SCRIPT_ENDED]
+        words[_SCRIPT] = words[WorkerFigure.SCRIPT_ENDED] = 0
+        if not (mark and script):
+            return None
+        if not ended and not (mark == words[WorkerFigure.DEATH] and words[WorkerFigure.DEATHS]):
+            return None
+        words[MARK] = 0
+        self.survive()
+        return ScriptDeath((mark >> 32, mark & 0xFFFFFFFF), script, bool(ended))
 
     def find_lethal(self) -> tuple[int, int] | None:
         """To be called once at start: the (segment, offset) of a packet at which two workers in a row died,
@@ -48,6 +74,7 @@ class PacketMark:
 
     def clear(self) -> None:
         self.words[MARK] = 0
+        self.words[_SCRIPT] = 0
 
     @contextmanager
     def lifted(self) -> Iterator[None]:

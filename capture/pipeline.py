@@ -213,7 +213,6 @@ class Pipeline:
                 results.append((record, origin, packet, (time_us, *time[1:]), meaning))
             else:
                 results.append(item)
-        filters.rest()
 
     def filter_with(self, filters: Filters | None) -> None:
         """Let other scripts, or none, at messages from the next packet on."""

@@ -59,7 +59,7 @@ class WorkerFigure(_Word):
     MARK = auto()
     """segment << 32 | offset of the packet being decoded, 0 while waiting or committing."""
     MARK_SCRIPT = auto()
-    """1 while a script runs on that packet."""
+    """What stands for the script that runs on that packet (`capture.scripts.runner.script_mark`); 0: none."""
     DEATH = auto()
     """The mark that the last death was found at."""
     DEATHS = auto()
@@ -129,6 +129,8 @@ class WorkerFigure(_Word):
     journal has lost with the machine's power, their numbers given again; below: those of before this database
     knew it."""
     FILTERED_SCRIPT = auto()
+    SCRIPT_ENDED = auto()
+    """1: the watchdog ended the worker, because that script did not come back."""
 
 
 class Trouble(IntEnum):

@@ -1,7 +1,7 @@
 """A packet that ends two workers in a row is known."""
 
 from capture.journal.figures import WorkerFigure
-from capture.mark import MARK, PacketMark
+from capture.mark import MARK, PacketMark, ScriptDeath
 
 
 def words() -> list[int]:
@@ -52,6 +52,37 @@ def test_place_stays_named_until_it_is_survived() -> None:
     assert PacketMark(figures).find_lethal() == (3, 64)
     PacketMark(figures).survive()
     assert PacketMark(figures).find_lethal() is None
+
+
+def test_worker_that_the_watchdog_ended_names_the_script_and_not_the_packet() -> None:
+    figures = words()
+    for _ in range(2):
+        figures[MARK], figures[WorkerFigure.MARK_SCRIPT] = 3 << 32 | 64, 77
+        figures[WorkerFigure.SCRIPT_ENDED] = 1
+
+        assert PacketMark(figures).find_script_death() == ScriptDeath((3, 64), 77, by_watchdog=True)
+        assert PacketMark(figures).find_lethal() is None
+
+
+def test_second_death_at_one_packet_within_a_script_is_the_scripts() -> None:
+    figures = words()
+    figures[MARK], figures[WorkerFigure.MARK_SCRIPT] = 3 << 32 | 64, 77
+    first = PacketMark(figures).find_script_death(), PacketMark(figures).find_lethal()
+    figures[MARK], figures[WorkerFigure.MARK_SCRIPT] = 3 << 32 | 64, 77
+    second = PacketMark(figures).find_script_death(), PacketMark(figures).find_lethal()
+
+    assert first == (None, None)
+    assert second == (ScriptDeath((3, 64), 77, by_watchdog=False), None)
+
+
+def test_deaths_outside_of_scripts_are_no_scripts_fault() -> None:
+    figures = words()
+    for _ in range(2):
+        figures[MARK] = 3 << 32 | 64
+        assert PacketMark(figures).find_script_death() is None
+        lethal = PacketMark(figures).find_lethal()
+
+    assert lethal == (3, 64)
 
 
 def test_mark_is_lifted_only_while_the_worker_waits() -> None:
