@@ -1,7 +1,8 @@
 -- The message at hand, for what scripts see of it: fields read when they are asked for, and written at once.
 --
 -- Runs after sandbox.lua, before a prelude that makes an API of it, and leaves the table `__core` in the
--- environment for that one to take away. Returns `run(called, ...)` and `prefetch(...)` to Python.
+-- environment for that one to take away. What a prelude returns to Python to run for a packet is made by
+-- `core.entry(called)`. Returns `prefetch(...)` to Python.
 
 local environment, read, write, drop, header, body = ...
 
@@ -55,12 +56,15 @@ local function prefetch(...)
     fill = assert(loadstring(("local %s = ... return {%s}"):format(list, table.concat(fields, ", "))))
 end
 
-local function run(called, ...)
-    generation = generation + 1
-    values = fill(...)
-    called()
+--- What Python calls for a packet, with what comes along: the function with the message at hand.
+function core.entry(called)
+    return function(...)
+        generation = generation + 1
+        values = fill(...)
+        return called()
+    end
 end
 
 environment.__core = core
 
-return run, prefetch
+return prefetch

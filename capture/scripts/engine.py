@@ -1,0 +1,97 @@
+"""All filter scripts of one worker: which run, in which order, and what becomes of one that misbehaves.
+
+Between two batches `refresh` takes changed files and switches into use. Knows no journal and no database.
+"""
+
+import logging
+import time
+from collections.abc import Callable, MutableSequence, Sequence
+from typing import Protocol
+
+from capture.draft import Draft
+from capture.errors import ScriptError
+from capture.journal.figures import WorkerFigure
+from capture.script_report import WorkerReport
+from capture.scripts.runner import Runner
+from capture.scripts.watchdog import Watchdog
+from capture.settings import FilterSettings
+
+log = logging.getLogger(__name__)
+
+PROTOCOL_TYPES = 256
+_MARK_SCRIPT = int(WorkerFigure.MARK_SCRIPT)
+_STRIKES = frozenset(["instructions", "memory"])
+"""What a script is switched off for when it happens again."""
+ERROR_REASON = "script error"
+"""Of a packet that is dropped because a script failed in it."""
+
+
+class Strike(Protocol):
+    """Notes that a script has taken too much; True: that was once too often, it is switched off."""
+
+    def __call__(self, runner: Runner, error: ScriptError, packet: bytes) -> bool: ...
+
+
+class Engine:
+    """Runs the loaded scripts of one worker, one after the other."""
+
+    def __init__(
+        self,
+        settings: FilterSettings,
+        report: WorkerReport,
+        words: "memoryview[int] | MutableSequence[int]",
+        strike: Strike,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
+        """`words` are the worker's figures; `ended` is told before the watchdog ends the process, None: no
+        watchdog."""
+        self.report = report
+        self._drops_on_error = settings.on_error == "drop"
+        self._words = words
+        self._strike = strike
+        self._calls = 0
+        self._by_type: list[tuple[Runner, ...]] = [()] * PROTOCOL_TYPES
+        self._watchdog = Watchdog(settings.watchdog_s, ended or (lambda: None))
+        if ended is not None:
+            self._watchdog.start()
+
+    def use(self, runners: Sequence[Runner]) -> None:
+        """Run these from the next packet on, in this order."""
+        self._by_type = [
+            tuple(runner for runner in runners if runner.reaches(protocol_type))
+            for protocol_type in range(PROTOCOL_TYPES)
+        ]
+
+    def reach(self, protocol_type: int) -> bool:
+        return protocol_type < PROTOCOL_TYPES and bool(self._by_type[protocol_type])
+
+    def run(self, draft: Draft) -> None:
+        words, watchdog = self._words, self._watchdog
+        for runner in self._by_type[draft.meaning.protocol_type]:
+            if runner.is_off:
+                continue
+            words[_MARK_SCRIPT] = runner.mark
+            self._calls = watchdog.call = self._calls + 1
+            error = runner.run(draft)
+            if error is not None:
+                self._fail(runner, draft, error)
+            if draft.dropped is not None:
+                break
+        # Whatever follows for this packet, waiting for the database among it, is not the script's.
+        watchdog.call = 0
+        words[_MARK_SCRIPT] = 0
+
+    def stop(self) -> None:
+        self._watchdog.stop()
+
+    def _fail(self, runner: Runner, draft: Draft, error: ScriptError) -> None:
+        now_us = time.time_ns() // 1000
+        words = str(error)
+        first = runner.report.count_error(error.line, error.kind, words, now_us)
+        if first:
+            log.warning("script %s: %s", runner.script.name, words)
+        if error.kind in _STRIKES and self._strike(runner, error, draft.received):
+            runner.is_off = True
+        if self._drops_on_error:
+            draft.drop(ERROR_REASON)
+            runner.report.count_drop(ERROR_REASON)
