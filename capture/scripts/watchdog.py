@@ -10,12 +10,12 @@ from collections.abc import Callable
 EXIT_STATUS = 75
 """Of a process that was ended so. EX_TEMPFAIL: it is to be started again."""
 _LOOKS = 5
-"""A call is too long when so many looks in a row find it, spread over the time that it may take. Looks and not
-a clock: while the whole process is held, nobody looks."""
+"""A call is too long when so many looks in a row find it, spread over the time that it may take. Looks and
+not a clock: while the whole process is held, nobody looks."""
 
 
 class Watchdog:
-    """`call` is set by who runs scripts: a number that the call at hand has to itself, 0 when there is none."""
+    """`call` is set by who runs scripts: a number that the call at hand has to itself, 0 for none."""
 
     def __init__(self, limit_s: float, end: Callable[[], None]) -> None:
         """`end` notes whose fault it is; the process ends whatever it does."""
