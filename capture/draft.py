@@ -231,7 +231,8 @@ def _check_text(name: str, value: Value) -> tuple[Value, str | None]:
 
 def _check_sip_text(name: str, value: Value) -> tuple[Value, str | None]:
     if value is None:
-        return None, None
+        # The method has a column, which searches take at its word: it can be empty, never overlaid.
+        return "" if name == "method" else None, None
     return _check_text(name, value)
 
 

@@ -1,7 +1,8 @@
 """What scripts did to a message, brought into what is stored of it: its row alone gives all of it back.
 
-A row's columns hold the final values of what has a column. Every other field that differs from what the
-stored payload says goes into `extra["fields"]`, null for one taken away (see `capture.fields.read_fields`).
+A row's columns hold the final values of what has a column, and searches rely on that. Every other field that
+differs from what the stored payload says goes into `extra["fields"]`, null for one taken away (see
+`capture.fields.read_fields`).
 Knows no Lua and no table.
 """
 
@@ -66,17 +67,20 @@ class Reviser:
     def _revised_meaning(self, draft: Draft, packet: Packet, meaning: Meaning) -> Meaning:
         changes = draft.changes
         is_sip = meaning.message_class.is_sip
-        tags = {name: value for name, value in changes.items() if name[:7] == TAG and self._admit(name[7:])}
+        tags = {
+            name: value
+            for name, value in changes.items()
+            if name[:7] == TAG and (value is None or self._admit(name[7:]))
+        }
         overlay: dict[str, Json] = {name: _json(changes[name]) for name in _OVERLAID & changes.keys()}
         method = meaning.method
         found_by = meaning.key_values[2:12]
         custom: Mapping[str, str] = meaning.key_extra or {}
         own = call_id = meaning.sid if meaning.session_id is None else ""
         if is_sip:
-            method, overlay = _method(changes, method, overlay)
             if "payload" in changes:
                 reading = self._read(draft, packet)
-                method = reading.method(changes, method)
+                method = reading.said.method
                 found_by, custom = reading.found_by, reading.custom
                 overlay = reading.differing(overlay)
                 own, call_id = reading.stored.call_id, reading.said.call_id
@@ -85,8 +89,11 @@ class Reviser:
                     _text(changes[name]) if name in changes else value
                     for name, value in zip(KEYED_SIP_FIELDS, found_by, strict=True)
                 )
+            if "method" in changes:
+                method = _text(changes["method"])
         elif "payload" in changes:
-            own = call_id = ""
+            reread = self._interpreter.interpret(packet, None)
+            own = call_id = reread.sid if reread.session_id is None else ""
         sid = _text(changes["sid"]) if "sid" in changes else meaning.sid
         correlation_id = meaning.correlation_id
         if "correlation_id" in changes:
@@ -145,9 +152,6 @@ class _Reading(msgspec.Struct, frozen=True, gc=False):
     def custom(self) -> dict[str, str]:
         return {TAG + name: value for name, value in self.said_custom.items()}
 
-    def method(self, changes: Mapping[str, Value], method: str | None) -> str | None:
-        return method if "method" in changes else self.said.method
-
     def differing(self, overlay: dict[str, Json]) -> dict[str, Json]:
         """`overlay`, and whatever the stored payload no longer says, or says otherwise."""
         differing: dict[str, Json] = {}
@@ -172,16 +176,6 @@ def _revised_packet(packet: Packet, changes: Mapping[str, Value]) -> Packet:
         if end in given:
             given[end] = packed_address(str(given[end]))
     return msgspec.structs.replace(packet, **given)
-
-
-def _method(
-    changes: Mapping[str, Value], method: str | None, overlay: dict[str, Json]
-) -> tuple[str | None, dict[str, Json]]:
-    """The column, and the overlay: a column that is null stands for what the payload says."""
-    if "method" not in changes:
-        return method, overlay
-    value = changes["method"]
-    return (method, {**overlay, "method": None}) if value is None else (_text(value), overlay)
 
 
 def _message_class(changes: Mapping[str, Value], meaning: Meaning, packet: Packet) -> MessageClass:

@@ -31,6 +31,7 @@ PAYLOADS = [
     SIP.replace(b"abc@", b"xyz@").replace(b"X-Trunk", b"X-Other"),
     b"SIP/2.0 200 OK\r\nCall-ID: abc@192.0.2.1\r\nCSeq: 1 INVITE\r\nX-Trunk: red\r\n\r\n",
     b"no SIP at all",
+    b'{"cic": 4, "opc": 1, "dpc": 2}',
     b"",
 ]
 SETTINGS = SipSettings(custom_headers=("X-Trunk",))
@@ -150,6 +151,38 @@ def test_changed_message_is_found_by_what_it_shows(payload: bytes, made: list[tu
             assert (value or None) == extra.get(name), name
     if shown.get("call_id") and shown["call_id"] != shown["sid"]:
         assert extra["call_id"] == shown["call_id"]
+
+
+COLUMNS = set(StoredMessage.__struct_fields__) | {"sid", "node"}
+"""What a search reads of a row's columns, and takes for final."""
+
+
+@given(st.sampled_from(PAYLOADS), st.sampled_from([1, 54, 100]), changes)
+def test_overlay_never_names_what_has_a_column(
+    payload: bytes, protocol_type: int, made: list[tuple[str, Value]]
+) -> None:
+    packet = a_packet(payload, protocol_type)
+    draft = Draft(packet, INTERPRETER.interpret(packet, None), 1)
+    for name, value in made:
+        draft.write(name, value)
+
+    _, meaning = revised(draft)
+
+    overlay = (meaning.extra or {}).get("fields", {})
+    assert isinstance(overlay, dict)
+    assert COLUMNS.isdisjoint(overlay)
+
+
+def test_tag_that_is_taken_away_asks_for_no_name() -> None:
+    packet = a_packet(SIP)
+    draft = Draft(packet, INTERPRETER.interpret(packet, None), 1)
+    asked: list[str] = []
+    draft.write("custom:X-Trunk", None)
+    draft.write("custom:agent", b"7")
+
+    Reviser(INTERPRETER, lambda name: not asked.append(name)).revise(draft, None)
+
+    assert asked == ["agent"]
 
 
 @given(st.sampled_from([5, 34, 54, 100]), st.lists(other_changes, max_size=5))
