@@ -5,6 +5,7 @@ stay out. What cannot be a script is named, and keeps the others from nothing. K
 """
 
 import hashlib
+import os
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,11 @@ def read_folder(directory: Path) -> Folder:
     problems: list[Problem] = []
     taken: dict[str, str] = {}
     for path in paths:
+        if not _is_utf8(path.name):
+            # Reports, metrics and logs are: such a name could not be said, let alone be switched off.
+            name = os.fsencode(path.name).decode("utf-8", "replace")
+            problems.append(Problem(name, "has a name that is not UTF-8", True))
+            continue
         try:
             data = _read(path)
         except OSError as error:
@@ -80,6 +86,14 @@ def read_folder(directory: Path) -> Folder:
 def _is_named_like_a_script(name: str) -> bool:
     # Editors keep hidden files beside the one that is edited.
     return name.endswith(SUFFIX) and not name.endswith(TEST_SUFFIX) and not name.startswith(".")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(path: Path) -> bytes:

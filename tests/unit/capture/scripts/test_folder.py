@@ -55,6 +55,15 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     assert said(found) == [f"the folder {tmp_path / 'none'} cannot be read: no such file or directory"]
 
 
+def test_script_whose_name_is_not_utf8_is_left_out_and_named_as_far_as_it_can_be(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"m\xe4sk.lua")).write_text(CLEAN)
+
+    found = folder(tmp_path, a=CLEAN)
+
+    assert used(found) == ["a.lua"]
+    assert said(found) == ["m\ufffdsk.lua: has a name that is not UTF-8"]
+
+
 def test_directory_named_like_a_script_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.lua").mkdir()
 
