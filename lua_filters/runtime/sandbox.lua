@@ -57,6 +57,16 @@ end
 local OUT_OF_INSTRUCTIONS = "more than " .. budget .. " instructions"
 local OUT_OF_MEMORY = "more than " .. memory_limit .. " bytes of memory"
 
+local function collect(enough_kib)
+    -- LuaJIT halves its buffer for making texts each time, which may hold most of it.
+    local before
+    repeat
+        before = collectgarbage("count")
+        collectgarbage()
+        local now = collectgarbage("count")
+    until now <= enough_kib or now > 0.9 * before
+end
+
 local function has_room(more_kib)
     if collectgarbage("count") + more_kib <= LIMIT_KIB then
         return true
@@ -65,7 +75,7 @@ local function has_room(more_kib)
         return false
     end
     collections = collections + 1
-    collectgarbage()
+    collect(LIMIT_KIB - more_kib)
     return collectgarbage("count") + more_kib <= LIMIT_KIB
 end
 
@@ -124,11 +134,15 @@ end
 
 local function failed(problem)
     loading = {}
-    if stopped then
-        return false, stopped, stopped_words
+    local kind, words = stopped, stopped_words
+    if not kind then
+        words = describe(problem)
+        kind = words == NO_MEMORY and "memory" or "error"
     end
-    local words = describe(problem)
-    return false, words == NO_MEMORY and "memory" or "error", words
+    if kind == "memory" then
+        collect(0)
+    end
+    return false, kind, words
 end
 
 local function finish(succeeded, ...)
@@ -136,7 +150,8 @@ local function finish(succeeded, ...)
         return failed((...))
     end
     if collectgarbage("count") > LIMIT_KIB and not has_room(0) then
-        return false, "memory", OUT_OF_MEMORY
+        stopped, stopped_words = "memory", OUT_OF_MEMORY
+        return failed()
     end
     local count = select("#", ...)
     if count == 0 then
