@@ -134,6 +134,27 @@ def find_record(descriptor: int, key: Key, offset: int) -> Found | None:
     return None
 
 
+def read_record_at(directory: Path, segment: int, offset: int) -> Record | None:
+    """The record at a place, whatever its number; None when there is none, or it cannot be read."""
+    try:
+        descriptor = os.open(segment_path(directory, segment), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        header = read_header(descriptor)
+        data = os.pread(descriptor, LARGEST_RECORD, offset)
+    except (OSError, JournalError):
+        return None
+    finally:
+        os.close(descriptor)
+    number = None if header is None else record_number(data, header.key, offset)
+    if header is None or number is None:
+        return None
+    records: list[Record] = []
+    unpack_records(data, header.key, offset, number, records)
+    return records[0]
+
+
 def record_number(data: bytes, key: Key, offset: int) -> int | None:
     """The number of the whole record that `data` begins with; None when it begins with none."""
     records: list[Record] = []

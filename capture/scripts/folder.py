@@ -7,6 +7,8 @@ stay out. What cannot be a script is named, and keeps the others from nothing. K
 import hashlib
 import os
 import unicodedata
+from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +31,13 @@ class Script(NamedTuple):
     is_new_kind: bool
     sha256: str
     """Of the file's bytes, hexadecimal: tells whether it has been edited."""
+    is_example: bool = False
+    """Comes with the program."""
+
+    @property
+    def stem(self) -> str:
+        """The name without `.lua`, as settings have it."""
+        return self.name.removesuffix(SUFFIX)
 
 
 class Problem(NamedTuple):
@@ -81,6 +90,25 @@ def read_folder(directory: Path) -> Folder:
             if words:
                 problems.append(Problem(path.name, words, False))
     return Folder(tuple(scripts), tuple(problems))
+
+
+def read_examples(names: Iterable[str]) -> Folder:
+    """Of the scripts that come with the program those of these names, with or without `.lua`."""
+    examples = resources.files("lua_filters").joinpath("examples")
+    scripts: list[Script] = []
+    problems: list[Problem] = []
+    for name in dict.fromkeys(name.removesuffix(SUFFIX) + SUFFIX for name in names):
+        file = examples.joinpath(name)
+        if _is_named_like_a_script(name) and "/" not in name and file.is_file():
+            scripts.append(make_script(name, file.read_bytes())._replace(is_example=True))
+        else:
+            problems.append(Problem(name, "no example has this name", True))
+    return Folder(tuple(scripts), tuple(problems))
+
+
+def make_script(name: str, data: bytes) -> Script:
+    """A script of the bytes of its file."""
+    return _script(name, data)[0]
 
 
 def _is_named_like_a_script(name: str) -> bool:

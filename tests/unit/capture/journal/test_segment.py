@@ -22,7 +22,7 @@ from capture.journal.segment import (
     segment_numbers,
     segment_path,
 )
-from tests.support.journals import an_arrival, arrivals, flip, overwrite
+from tests.support.journals import an_arrival, arrivals, at, flip, overwrite, packets, write_run
 
 JOURNAL = UUID("00112233-4455-6677-8899-aabbccddeeff")
 HEADER = Header(7, JOURNAL, 0x1122334455667788, 1_700_000_000_000_000)
@@ -145,3 +145,14 @@ def test_search_costs_time_in_proportion_to_the_bytes(descriptor: int) -> None:
 
     once = min(cost(4) for _ in range(3))
     assert min(cost(8) for _ in range(3)) < 4 * once
+
+
+def test_record_is_read_at_its_place_and_only_there(tmp_path: Path) -> None:
+    write_run(tmp_path, 3)
+
+    found = read_record_at(tmp_path, 1, at(1))
+
+    assert found is not None
+    assert (found.number, found.offset, found.packet) == (2, at(1), packets(2, 2)[0])
+    assert read_record_at(tmp_path, 1, at(1) + 1) is None
+    assert read_record_at(tmp_path, 2, at(1)) is None
