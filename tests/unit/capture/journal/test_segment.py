@@ -19,6 +19,7 @@ from capture.journal.segment import (
     pack_header,
     pack_use,
     parse_header,
+    read_record_at,
     segment_numbers,
     segment_path,
 )
@@ -55,10 +56,10 @@ def test_header_comes_back_from_either_page() -> None:
 def test_damaged_byte_in_a_header_makes_it_none() -> None:
     page, use = pack_header(HEADER), pack_use(HEADER, 1)
 
-    for at in range(56):
+    for place in range(56):
         broken_page, broken_use = bytearray(page), bytearray(use)
-        broken_page[at] ^= 1
-        broken_use[at] ^= 1
+        broken_page[place] ^= 1
+        broken_use[place] ^= 1
         assert parse_header(bytes(broken_page), bytes(broken_use)) is None
 
 
