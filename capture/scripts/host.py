@@ -34,6 +34,8 @@ class Host:
         self._reads: dict[str, int] = {}
         self._prefetched: tuple[str, ...] = ()
         self._is_due = False
+        self._seen: Draft | None = None
+        self._packet = 0
         self._state = state
         source = resources.files("lua_filters").joinpath("runtime/core.lua").read_bytes()
         services = self._read, self._write, self._drop, self._header, self._body
@@ -42,9 +44,12 @@ class Host:
     def run(self, function: Function, draft: Draft) -> None:
         """Let a function at a message, made by `core.entry`; ScriptError when it fails or takes too much."""
         self.draft = draft
+        if draft is not self._seen:
+            self._seen = draft
+            self._packet += 1
         read = draft.read
         try:
-            self._state.call(function, *[to_lua(read(name)) for name in self._prefetched])
+            self._state.call(function, self._packet, *[to_lua(read(name)) for name in self._prefetched])
         finally:
             self.draft = None
             if self._is_due:

@@ -6,7 +6,8 @@
 
 local environment, read, write, drop, header, body = ...
 
-local error, pairs, select = error, pairs, select
+local assert, loadstring, select = assert, loadstring, select
+local concat, format = table.concat, string.format
 
 local core = { drop = drop, header = header, body = body }
 
@@ -35,7 +36,8 @@ function core.write(name, value)
     end
 end
 
---- A number that no other message has: objects made for one tell by it that it is not theirs.
+--- A number that no other message has, the same in each function that sees it; 0 while a script is loaded.
+--- Objects made for a message tell by it that another one is at hand.
 function core.generation()
     return generation
 end
@@ -50,16 +52,16 @@ local function prefetch(...)
     local names, fields = {}, {}
     for index = 1, select("#", ...) do
         names[index] = "v" .. index
-        fields[index] = ("[%q] = v%d"):format((select(index, ...)), index)
+        -- Not by a method of strings, which scripts may have made another: this chunk is not in the sandbox.
+        fields[index] = format("[%q] = v%d", (select(index, ...)), index)
     end
-    local list = table.concat(names, ", ")
-    fill = assert(loadstring(("local %s = ... return {%s}"):format(list, table.concat(fields, ", "))))
+    fill = assert(loadstring(format("local %s = ... return {%s}", concat(names, ", "), concat(fields, ", "))))
 end
 
 --- What Python calls for a packet, with what comes along: the function with the message at hand.
 function core.entry(called)
-    return function(...)
-        generation = generation + 1
+    return function(packet, ...)
+        generation = packet
         values = fill(...)
         return called()
     end

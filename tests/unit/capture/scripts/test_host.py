@@ -1,0 +1,60 @@
+"""The message at hand, as Lua sees it."""
+
+import pytest
+
+from capture.scripts.host import Host
+from capture.scripts.lua import Function, LuaState
+from tests.support.drafts import a_draft
+
+PRELUDE = b"""
+local environment = ...
+local core = environment.__core
+environment.__core = nil
+environment.read, environment.generation = core.read, core.generation
+environment.entries = {}
+setmetatable(environment.entries, {__newindex = function(t, name, f) rawset(t, name, core.entry(f)) end})
+"""
+
+
+class Scripts:
+    """A state with one script, whose `entries` are run for messages."""
+
+    def __init__(self, source: str) -> None:
+        self.state = LuaState()
+        self.host = Host(self.state)
+        self.state.add_library("prelude.lua", PRELUDE)
+        self.state.call(self.state.load("a.lua", source.encode()))
+
+    def entry(self, name: str) -> Function:
+        found = self.state.function(f"entries.{name}")
+        assert found is not None
+        return found
+
+
+def test_generation_is_the_same_in_each_function_that_sees_a_message() -> None:
+    scripts = Scripts(
+        "at_load = generation()\n"
+        "function entries.first() seen = generation() end\n"
+        "function entries.second() assert(generation() == seen and at_load == 0) end\n"
+        "function entries.next_one() assert(generation() ~= seen) end\n"
+    )
+    draft = a_draft()
+
+    scripts.host.run(scripts.entry("first"), draft)
+    scripts.host.run(scripts.entry("second"), draft)
+
+    scripts.host.run(scripts.entry("next_one"), a_draft())
+
+
+@pytest.mark.parametrize("trick", ["string.format", "string.rep", "tostring"])
+def test_script_gets_no_code_of_its_own_into_what_brings_the_usual_fields_along(trick: str) -> None:
+    scripts = Scripts(
+        f"{trick} = function() return 'getfenv(0).os.execute = 1 --' end\n"
+        "function entries.often() for i = 1, 100 do source = read('source') end end\n"
+        "function entries.check() assert(read('source') == '192.0.2.1') end\n"
+    )
+
+    for _ in range(60):
+        scripts.host.run(scripts.entry("often"), a_draft())
+
+    scripts.host.run(scripts.entry("check"), a_draft())
