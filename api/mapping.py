@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from api.search.fields import class_fields
+from api.search.fields import Field, class_fields
 from capture.route import MessageClass
 
 _NAMESPACE = uuid.UUID("5b0f3c5e-5c0d-4c5c-9a2b-6a0f4f6d7c11")
@@ -93,13 +93,18 @@ UNLISTED = ("id", "create_date")
 """Searchable, but columns that the UI makes by itself."""
 
 
-def mapping_rows(node_name: str, custom_headers: Iterable[str] = ()) -> list[dict[str, Any]]:
+def mapping_rows(
+    node_name: str, custom_headers: Iterable[str] = (), script_names: Iterable[str] = ()
+) -> list[dict[str, Any]]:
     """One row a class."""
-    headers = tuple(custom_headers)
-    return [_row(message_class, node_name, headers) for message_class in MessageClass]
+    headers, names = tuple(custom_headers), tuple(script_names)
+    return [
+        _row(message_class, node_name, class_fields(message_class, headers, names))
+        for message_class in MessageClass
+    ]
 
 
-def _row(message_class: MessageClass, node_name: str, custom_headers: tuple[str, ...]) -> dict[str, Any]:
+def _row(message_class: MessageClass, node_name: str, known: dict[str, Field]) -> dict[str, Any]:
     return {
         "guid": str(uuid.uuid5(_NAMESPACE, message_class.key)),
         "profile": message_class.profile,
@@ -112,22 +117,19 @@ def _row(message_class: MessageClass, node_name: str, custom_headers: tuple[str,
         "create_index": {},
         "create_table": "",
         "correlation_mapping": _correlation(message_class),
-        "fields_mapping": _fields(message_class, node_name, custom_headers),
+        "fields_mapping": _fields(message_class, node_name, known),
         "fields_settings": {},
         "schema_mapping": {},
         "schema_settings": {},
     }
 
 
-def _fields(
-    message_class: MessageClass, node_name: str, custom_headers: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    known = class_fields(message_class, custom_headers)
+def _fields(message_class: MessageClass, node_name: str, known: dict[str, Field]) -> list[dict[str, Any]]:
     listed = [id_ for id_ in LABELS if id_ in known]
     listed += [id_ for id_ in known if id_ not in LABELS and id_ not in UNLISTED]
     fields: list[dict[str, Any]] = []
     for id_ in listed:
-        # Only a custom header has no label: its own name.
+        # Only a custom header or tag has no label: its own name.
         label = LABELS.get(id_) or Label(id_.removeprefix("data_header."))
         field = {
             "id": id_,

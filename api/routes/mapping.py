@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.auth.dependencies import CurrentUser
 from api.context import Context
 from api.mapping import mapping_rows
-from api.schemas.common import PlainError
+from api.schemas.common import REFUSED
 from api.schemas.mapping import MappingAnswer
 from api.wire import JsonAnswer, Responses, describe_answer
 
@@ -13,12 +13,15 @@ router = APIRouter(tags=["mapping"])
 
 RESPONSES: Responses = {
     200: describe_answer(MappingAnswer, "One row a message class"),
-    401: describe_answer(PlainError, "No login, or one that has expired"),
+    401: REFUSED[401],
+    503: REFUSED[503],
 }
 
 
 @router.get("/mapping/protocol", responses=RESPONSES)
 async def list_mappings(user: CurrentUser, context: Context) -> JsonAnswer:
     """Every message class with its searchable fields."""
-    rows = mapping_rows(context.options.http.node_name, context.options.custom_headers)
+    names = context.searcher.script_names
+    await names.refresh()
+    rows = mapping_rows(context.options.http.node_name, context.options.custom_headers, names.known)
     return JsonAnswer({"count": len(rows), "data": rows})

@@ -1,6 +1,6 @@
 """Searching messages."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
 
@@ -26,6 +26,7 @@ from api.search.fields import class_fields
 from api.search.query import Condition, Operator, Query
 from api.search.run import Page
 from api.search.syntax import Limits, read_elements
+from api.settings import ApiOptions
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
 
 router = APIRouter(tags=["search"])
@@ -43,23 +44,39 @@ RESPONSES = REFUSED | {201: describe_answer(SearchAnswer, "The messages, oldest 
 async def search_data(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """The newest messages that match the form, without their payload."""
     options = context.options
-    param = body.parameters
-    limits = Limits(min(options.search.limit, options.search.max_limit), options.search.max_limit)
-    queries, warnings, limit = [], [], 0
-    classes = classes_of(body)
-    for message_class, value in classes.known.items():
-        fields = class_fields(message_class, options.custom_headers)
-        reading = read_elements(elements_of(value), fields, limits, any_of=bool(param.orlogic))
-        queries.append(Query(message_class, *body.window, reading.limit, reading.where))
-        warnings += reading.warnings
-        limit = max(limit, reading.limit)
-    warnings += [f"unknown profile: {key}" for key in classes.unknown if key != "range"]
-    if not body.asks_node(options.http.node_name):
-        queries = []
-    page = await unless_gone(request, context.searcher.newest(queries, limit))
+    names = context.searcher.script_names
+    asked = _read(body, options, names.known)
+    if asked.warnings and await names.refresh():
+        asked = _read(body, options, names.known)
+    warnings = asked.warnings + [
+        f"unknown profile: {key}" for key in classes_of(body).unknown if key != "range"
+    ]
+    queries = asked.queries if body.asks_node(options.http.node_name) else []
+    page = await unless_gone(request, context.searcher.newest(queries, asked.limit))
     shape = RowShape(options.http.node_name.lower(), options.custom_headers)
     rows = [data_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, warnings)
+
+
+class _Asked(NamedTuple):
+    """What a form asks for."""
+
+    queries: list[Query]
+    limit: int
+    warnings: list[str]
+    """What is false because it names an unknown field or cannot be read."""
+
+
+def _read(body: SearchObject, options: ApiOptions, script_names: tuple[str, ...]) -> _Asked:
+    limits = Limits(min(options.search.limit, options.search.max_limit), options.search.max_limit)
+    queries, warnings, limit = [], [], 0
+    for message_class, value in classes_of(body).known.items():
+        fields = class_fields(message_class, options.custom_headers, script_names)
+        reading = read_elements(elements_of(value), fields, limits, any_of=bool(body.parameters.orlogic))
+        queries.append(Query(message_class, *body.window, reading.limit, reading.where))
+        warnings += reading.warnings
+        limit = max(limit, reading.limit)
+    return _Asked(queries, limit, warnings)
 
 
 @router.post(

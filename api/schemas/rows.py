@@ -14,7 +14,8 @@ from api.callflow.hosts import End, ends, host_positions
 from api.callflow.isup import with_readable_isup
 from api.schemas.search import HostPosition, Transaction
 from api.search.decide import Found
-from api.search.fields import class_fields
+from api.search.fields import CUSTOM, class_fields
+from capture.fields import StoredMessage
 from capture.route import MessageClass
 from capture.text import to_text
 
@@ -53,6 +54,7 @@ class RowShape(NamedTuple):
     node: str
     """The data node as it is searched by, in lower case."""
     custom_headers: tuple[str, ...] = ()
+    """Those of the settings; what scripts have set is shown of any name."""
 
 
 @lru_cache(maxsize=64)
@@ -64,6 +66,12 @@ def _data_names(message_class: MessageClass, custom_headers: tuple[str, ...]) ->
         if header == "data_header" and name not in _APART:
             names.append((name, field.internal, name in _ALWAYS))
     return names
+
+
+@lru_cache(maxsize=len(MessageClass))
+def _standard_names(message_class: MessageClass) -> frozenset[str]:
+    """What a row calls fields that not every message has."""
+    return frozenset(id_.removeprefix("data_header.") for id_ in class_fields(message_class))
 
 
 def data_row(found: Found, shape: RowShape) -> Row:
@@ -173,7 +181,9 @@ def _headers(found: Found, shape: RowShape) -> Row:
     """Both of Homer's headers, flattened; whatever a filter has taken away is empty."""
     stored, get = found.stored, found.fields.get
     time_us = stored.time_us
-    row: Row = {
+    # First, so that a tag named like something of ours does not hide that.
+    row = _set_by_scripts(stored)
+    row |= {
         "protocolFamily": get("family") or 0,
         "protocol": get("ip_protocol") or 0,
         "srcIp": get("source") or "",
@@ -199,6 +209,19 @@ def _headers(found: Found, shape: RowShape) -> Row:
     if stored.extra:
         row |= _hep_facts(stored.extra)
     return row
+
+
+def _set_by_scripts(stored: StoredMessage) -> Row:
+    """Custom headers and tags, but for those named as a standard field of their class."""
+    changes = (stored.extra or {}).get("fields")
+    if not changes:
+        return {}
+    taken = _standard_names(stored.message_class)
+    return {
+        name: value
+        for field, value in changes.items()
+        if value and field.startswith(CUSTOM) and (name := field.removeprefix(CUSTOM)) not in taken
+    }
 
 
 def _hep_facts(extra: dict[str, Any]) -> Row:

@@ -20,6 +20,8 @@ class Buckets(NamedTuple):
     keyed: frozenset[str]
     """Names of `capture.keys.keyed_rules` that every version noted in every one of them keys by today's rule.
     """
+    headers: frozenset[str]
+    """`custom:NAME` of each header that searches read from payloads, keyed or not."""
 
     @property
     def uppers(self) -> dict[int, int]:
@@ -41,5 +43,5 @@ def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
             end += 1
         run = buckets[start:end]
         lowers = tuple(bucket.lower_us for bucket in run)
-        yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed)
+        yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed, run[0].headers)
         start, most = end, min(most * 2, MAX_GROUP)

@@ -1,7 +1,6 @@
 """A candidate: a row of a messages table as a search reads it, and the message that it stands for."""
 
 import socket
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -91,9 +90,3 @@ def _inet_text(sent: bytes) -> str:
 
 def _address(sent: bytes | None) -> str | None:
     return None if sent is None else _inet_text(sent)
-
-
-def changed_fields(row: Candidate) -> Mapping[str, Any]:
-    """The fields that a filter has set or taken away."""
-    fields = (row.extra or {}).get("fields")
-    return fields if isinstance(fields, dict) else {}

@@ -14,6 +14,7 @@ import msgspec
 
 from api.database import Reading
 from api.search.buckets import Buckets
+from api.search.fields import CUSTOM
 from capture.keys import keyed_rules
 from capture.route import MessageClass
 from capture.store.columns import keys_table, messages_table
@@ -58,6 +59,7 @@ class Catalog:
 
     def __init__(self, custom_headers: Sequence[str] = ()) -> None:
         self._custom_headers = tuple(custom_headers)
+        self._headers = frozenset(f"{CUSTOM}{name}" for name in custom_headers)
         self._remembered: dict[frozenset[MessageClass], _Remembered] = {}
 
     async def buckets(
@@ -98,7 +100,7 @@ class Catalog:
         # A leaf that no version is noted for keys nothing that can be relied on.
         rules = [_same_rules(version, self._custom_headers) for version in noted]
         keyed = frozenset.intersection(*rules) if rules else frozenset()
-        return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed)
+        return Buckets((leaf.lower_us,), leaf.lower_us, leaf.upper_us, keyed, self._headers)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ processes for what is far. Plain functions on rows, no loop, no connection.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from api.search.candidate import Candidate, changed_fields, restore, stored_message
+from api.search.candidate import Candidate, restore, stored_message
 from api.search.match import Fields, compile_match
 from api.search.query import And, Condition, Expression, Not, Operator, Or, fields_of
 from capture.fields import StoredMessage, read_fields
@@ -36,7 +36,7 @@ ROW_FIELDS = frozenset(
         "ip_protocol",
     ]
 )
-"""Fields that the columns tell without the payload."""
+"""Fields that the columns tell without the payload, and without what a filter has set beside them."""
 
 
 class Found(NamedTuple):
@@ -70,7 +70,7 @@ class Judge:
 
     def matches(self, row: Candidate) -> bool:
         """Whether the message of a row matches."""
-        if not self._row_suffices or changed_fields(row):
+        if not self._row_suffices:
             return self.find(row) is not None
         fields = read_fields(stored_message(self._class, row, b""), ()) if self._needs_row else {}
         if self._needs_raw:

@@ -14,6 +14,10 @@ from capture.route import MessageClass
 FieldType = Literal["string", "integer"]
 
 
+CUSTOM = "custom:"
+"""Before the name of a custom header or tag, in internal names."""
+
+
 class Field(NamedTuple):
     """What a Homer id stands for."""
 
@@ -102,16 +106,25 @@ HOMER_FIELDS: dict[str, Field] = COMMON_FIELDS | SIP_FIELDS | REPORT_FIELDS | IS
 """Every id of any class but custom headers."""
 
 
-def custom_header_fields(custom_headers: Iterable[str]) -> dict[str, Field]:
-    """`data_header.NAME` for each of `sip.custom_headers`, named as the operator wrote it."""
-    return {f"data_header.{name}": Field(f"custom:{name}", "string") for name in custom_headers}
+def custom_fields(names: Iterable[str]) -> dict[str, Field]:
+    """`data_header.NAME` for each name, spelt as the operator or a script has it."""
+    return {f"data_header.{name}": Field(f"{CUSTOM}{name}", "string") for name in names}
 
 
-def class_fields(message_class: MessageClass, custom_headers: Iterable[str] = ()) -> dict[str, Field]:
-    """The fields that messages of one class can have, by Homer id; any other id is unknown there."""
+def class_fields(
+    message_class: MessageClass, custom_headers: Iterable[str] = (), script_names: Iterable[str] = ()
+) -> dict[str, Field]:
+    """The fields that messages of one class can have, by Homer id; any other id is unknown there.
+
+    `custom_headers` are those of `sip.custom_headers`, which only SIP has; scripts set theirs on anything.
+    """
+    own = _own_fields(message_class)
+    custom = custom_fields(custom_headers) if message_class.is_sip else {}
+    # A custom header named as a standard field must not hide it.
+    return custom | custom_fields(script_names) | COMMON_FIELDS | own
+
+
+def _own_fields(message_class: MessageClass) -> dict[str, Field]:
     if message_class.is_sip:
-        # A custom header named as a standard field must not hide it.
-        return custom_header_fields(custom_headers) | COMMON_FIELDS | SIP_FIELDS
-    if message_class is MessageClass.ISUP:
-        return COMMON_FIELDS | ISUP_FIELDS
-    return COMMON_FIELDS | REPORT_FIELDS
+        return SIP_FIELDS
+    return ISUP_FIELDS if message_class is MessageClass.ISUP else REPORT_FIELDS

@@ -3,12 +3,23 @@
 Every message that fulfils the question fulfils the condition (the other way round is for `match`), so
 whatever is not sure is TRUE. Atoms:
 
-- an exact comparison of a message column. A filter script may have changed the field since; then the row's
-  `extra` says so, and the row is a candidate whatever the column holds. NOT is taken of these only.
+- an exact comparison of a message column, which holds what a filter script has made of the field. NOT is
+  taken of these only.
 - `call in (select call from keys where bucket in … and …)`: a key atom, each a sub-select of its own, as a
   message (A,B) may have its values in two key rows. Rows marked `cut` are candidates of every key atom.
 - TRUE: for what a missing or empty value can fulfil, for numbers compared with text, and for fields that some
   version of what is keyed did not key, by today's rule, in one of the buckets.
+
+What scripts have set is keyed in every bucket, by whichever version: final values in the key columns, custom
+headers, tags and a Call-ID that is not the session id in `extra`. So `custom:NAME` has two sources:
+
+- scripts, which are keyed always;
+- the header NAME of the payload, only if `sip.custom_headers` names it today (`Buckets.headers`), and keyed
+  only where it was named by all versions of the bucket. Where one did not, messages may have the value by
+  their header alone, and nothing narrows, whatever scripts have set.
+
+A NAME that is no such header today narrows everywhere. Where it was one, key rows tell of calls that had it
+as a header: that costs time only, for the header is read no more, and what scripts have set alone counts.
 
 Values are bound, never spliced (`sql`). `m` is a row of messages, `k` one of keys. Knows nothing of
 connections or HTTP.
@@ -19,6 +30,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from api.search.buckets import Buckets
+from api.search.fields import CUSTOM
 from api.search.query import And, Condition, Expression, Not, Operator, Or, Query
 from api.search.sql import (
     MAX_SINGLE_PATTERNS,
@@ -60,7 +72,7 @@ class Narrowing(NamedTuple):
     """Such calls where the question itself tells them, but for those of `apart`."""
     apart: Sql | None = None
     """Gives the few calls whose Call-ID a filter has set, and may be any."""
-    buckets: Buckets = Buckets((), 0, 0, frozenset())
+    buckets: Buckets = Buckets((), 0, 0, frozenset(), frozenset())
     """Those that all this is about."""
     window: tuple[int, int] = (0, 0)
     """First and last microsecond of them that is asked for."""
@@ -70,7 +82,7 @@ class _Atom(NamedTuple):
     """What is known of a part of the question."""
 
     exact: Sql | None = None
-    """True for exactly the rows that no filter has changed and that fulfil the part; NULL counts as false."""
+    """True for exactly the rows that fulfil the part; NULL counts as false."""
     keys: Sql | None = None
     """A necessary condition by key atoms, to be used beside or instead of `exact`."""
     columns: Sql | None = None
@@ -168,7 +180,7 @@ class _Translation:
     def columns(self, atom: _Atom) -> Sql:
         """What the columns of every match fulfil."""
         if atom.exact is not None:
-            return any_of([atom.exact, _CHANGED])
+            return atom.exact
         return TRUE if atom.columns is None else atom.columns
 
     def _all(self, atoms: Sequence[_Atom]) -> _Atom:
@@ -236,8 +248,9 @@ class _Translation:
                 return self._node(condition)
             case field if field in _KEYED_TEXT:
                 return self._by_keys(condition, (field,), (field,))
-            case field if field.startswith("custom:") and field in self._buckets.keyed:
-                return self._key_atom(self._extra(field, condition))
+            case field if field.startswith(CUSTOM):
+                is_keyed = field in self._buckets.keyed or field not in self._buckets.headers
+                return self._key_atom(self._extra(field, condition)) if is_keyed else _TRUE
         return _TRUE
 
     def _column_number(self, condition: Condition) -> _Atom:
@@ -263,9 +276,7 @@ class _Translation:
         atom = self._by_keys(condition, ("node",), ("node",))
         # Few nodes see all the traffic, so in a walk the columns say more, and sooner, than the keys.
         candidates = ("m.node_name", "m.capture_id::text")
-        columns = any_of(
-            [_CHANGED, *(_test(candidate, condition.operator, given) for candidate in candidates)]
-        )
+        columns = any_of(_test(candidate, condition.operator, given) for candidate in candidates)
         return _Atom(columns=columns, calls=atom.calls)
 
     def _address(self, condition: Condition) -> _Atom:
@@ -273,9 +284,7 @@ class _Translation:
         given = _texts(condition.values)
         if condition.operator is Operator.LIKE:
             # The text forms of IPv4 agree everywhere, those of IPv6 do not.
-            return _Atom(
-                columns=any_of([sql(f"family({column}) = 6"), like(f"host({column})", given), _CHANGED])
-            )
+            return _Atom(columns=any_of([sql(f"family({column}) = 6"), like(f"host({column})", given)]))
         if condition.operator is not Operator.EQUAL or len(given) < len(condition.values):
             return _TRUE
         listed = sql("any (", texts(address for address in given if _is_address(address)), "::inet[])")
@@ -386,10 +395,6 @@ class _Translation:
         shown = sql("jsonb_array_elements_text(k.extra -> ", text(name), ") as shown")
         exists = sql("exists (select from ", shown, " where ", like("shown", given), ")")
         return all_of([sql("k.extra ? ", text(name)), exists])
-
-
-_CHANGED = sql("m.extra ? 'fields'")
-"""A filter has changed fields of the row, perhaps the one that is asked for."""
 
 
 def _union(selects: Sequence[Sql]) -> Sql:

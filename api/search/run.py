@@ -18,6 +18,7 @@ from api.search.catalog import Catalog
 from api.search.decide import Found
 from api.search.query import NOTHING, Position, Query
 from api.search.scanners import Scanners
+from api.search.script_names import ScriptNames
 from api.search.snapshot import Snapshot, open_snapshot
 from api.search.walk import Held, Payloads, Walk
 from api.settings import SearchSettings
@@ -55,6 +56,7 @@ class Searcher:
         self.node = node
         """This data node's name in positions."""
         self.catalog = Catalog(custom_headers)
+        self.script_names = ScriptNames(engine, self._settings.statement_timeout_s)
         self.payloads = Payloads()
         self.scanners = Scanners()
 

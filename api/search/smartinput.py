@@ -3,8 +3,10 @@
     expression = conjunction *( OR conjunction )
     conjunction = term *( AND term )
     term = "(" expression ")" / field operator value
+    field = name / quoted
     operator = "=" / "!=" / ">" / ">=" / "<" / "<=" / LIKE
-    value = "'" *( any / "''" ) "'" / '"' *( any / '""' ) '"' / word
+    value = quoted / word
+    quoted = "'" *( any / "''" ) "'" / '"' *( any / '""' ) '"'
 
 Read by place, not by a list of reserved words: after a field only an operator can stand, after an operator a
 value, so that `from_user = asterisk` or `= SET` is a value and spaces are needed only where two words would
@@ -111,7 +113,7 @@ class _Reader:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             raise Unreadable(f"more than {MAX_CONDITIONS} conditions")
-        name = self._match(_FIELD, "a field")[0]
+        name = self._quoted() or self._match(_FIELD, "a field")[0]
         operator = self._match(_OPERATOR, "an operator (= != > >= < <= LIKE)")[0]
         value = self._value()
         known = self._fields.get(name)
@@ -121,13 +123,16 @@ class _Reader:
         return _meaning(known, operator.upper(), value)
 
     def _value(self) -> str:
+        quoted = self._quoted()
+        return self._word() if quoted is None else quoted
+
+    def _quoted(self) -> str | None:
+        """What stands in quotes here; None when nothing does."""
         self._skip_blank()
-        if self._place == len(self._text):
-            self.fail("a value")
-        quote = self._text[self._place]
-        if quote in _QUOTED:
-            return self._match(_QUOTED[quote], f"a closing {quote}")[1].replace(quote * 2, quote)
-        return self._word()
+        quote = self._text[self._place : self._place + 1]
+        if quote not in _QUOTED:
+            return None
+        return self._match(_QUOTED[quote], f"a closing {quote}")[1].replace(quote * 2, quote)
 
     def _word(self) -> str:
         start, opened = self._place, 0

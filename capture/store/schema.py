@@ -5,7 +5,7 @@ from typing import NamedTuple
 from capture.errors import SchemaMismatch
 from capture.store.connection import Connection
 
-CODE_LEVEL = 5
+CODE_LEVEL = 6
 """The level of the newest revision in `migrations`, which this code knows."""
 NEEDED_LEVEL = 5
 """The oldest schema that this code can use."""

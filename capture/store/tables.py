@@ -88,7 +88,6 @@ def _message_table(message_class: MessageClass) -> Table:
             "id",
             postgresql_where=text("method >= '4' AND method < '7'"),
         ),
-        Index(f"{name}_changed_idx", "time_us", "id", postgresql_where=text("extra ? 'fields'")),
         postgresql_partition_by="RANGE (time_us)",
     )
 

@@ -205,12 +205,11 @@ async def test_slow_statement_is_a_cut_answer_not_an_error(database_url: str):
 
 async def test_fields_that_a_filter_has_set_decide(database_url: str):
     await store(database_url, [a_packet(START_US + i, sip(call_id=f"c{i}")) for i in range(4)])
-    changes: list[Mapping[str, Any]] = [
-        {"method": "MAGIC", "source_port": 7},
-        {"call_id": "moved"},
-        {"from_user": None},
-    ]
-    for place, fields in enumerate(changes):
+    # Of what has a column the column is changed, of what has none the overlay.
+    columns = "update messages_1_call set method = 'MAGIC', source_port = 7 where time_us = $1"
+    await execute(database_url, columns, START_US)
+    changes: list[Mapping[str, Any]] = [{"call_id": "moved"}, {"from_user": None}]
+    for place, fields in enumerate(changes, 1):
         statement = "update messages_1_call set extra = $2 where time_us = $1"
         await execute(database_url, statement, START_US + place, json.dumps({"fields": fields}))
     key = "insert into keys_1_call (bucket, call, extra) select min(bucket), $1, $2 from keys_1_call"

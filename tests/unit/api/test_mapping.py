@@ -36,6 +36,12 @@ def test_rows_are_as_described() -> None:
         assert msgspec.structs.asdict(msgspec.convert(row, MappingRow)) == row
 
 
+def test_what_scripts_set_is_listed_in_every_class_under_its_own_name() -> None:
+    for row in mapping_rows("LocalNode", ["X-CID"], ["customer"]):
+        field = field_of(row, "data_header.customer")
+        assert (field["name"], field["type"], field["form_type"]) == ("customer", "string", "input")
+
+
 def test_guids_stay_the_same() -> None:
     assert row_of(MessageClass.CALL)["guid"] == "44362f39-4211-583c-a624-649e04182085"
 

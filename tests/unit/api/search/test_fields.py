@@ -48,8 +48,19 @@ def test_custom_headers_are_fields_of_sip_only() -> None:
     assert "data_header.X-CID" not in class_fields(MessageClass.RTCP, ["X-CID"])
 
 
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_what_scripts_set_is_a_field_of_every_class(message_class: MessageClass) -> None:
+    fields = class_fields(message_class, ["X-CID"], ["customer", "X-CID"])
+
+    assert fields["data_header.customer"].internal == "custom:customer"
+    assert fields["data_header.X-CID"].internal == "custom:X-CID"
+
+
 def test_custom_header_does_not_hide_a_standard_field() -> None:
-    assert class_fields(MessageClass.CALL, ["method"])["data_header.method"].internal == "method"
+    fields = class_fields(MessageClass.CALL, ["method"], ["from_user"])
+
+    assert fields["data_header.method"].internal == "method"
+    assert fields["data_header.from_user"].internal == "from_user"
 
 
 def test_class_knows_only_its_own_fields() -> None:

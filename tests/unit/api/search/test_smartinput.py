@@ -61,6 +61,18 @@ def test_word_that_looks_like_a_keyword_is_a_value(word):
     assert parse(f"data_header.from_user = {word}") == equal("from_user", word)
 
 
+def test_field_whose_name_is_no_word_is_quoted():
+    fields = class_fields(MessageClass.CALL, (), ["Grüße an/von", "it's"])
+    warnings: list[str] = []
+
+    expression = parse_smartinput(
+        "\"data_header.Grüße an/von\" = a AND 'data_header.it''s' != b", fields, warnings
+    )
+
+    assert warnings == []
+    assert expression == And((equal("custom:Grüße an/von", "a"), Not(equal("custom:it's", "b"))))
+
+
 def test_quoted_values():
     assert parse("data_header.from_user = 'a b'") == equal("from_user", "a b")
     assert parse("data_header.from_user = 'it''s = & (so)'") == equal("from_user", "it's = & (so)")
