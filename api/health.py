@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import DatabaseError, DatabaseMismatch
 from api.figures import Journal
+from api.filters import Filters, warnings_of
 
 STUCK_US = 30_000_000
 """A backlog of which nothing was committed for so long is not being stored."""
@@ -44,12 +45,15 @@ class Health(msgspec.Struct):
     warnings: list[str]
 
 
-def judge(journals: list[Journal] | None, search: Part, now_us: int | None = None) -> Health:
+def judge(
+    journals: list[Journal] | None, search: Part, now_us: int | None = None, filters: Filters | None = None
+) -> Health:
     """The whole from its parts; None for journals that are elsewhere."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     receive = None if journals is None else judge_receiving(journals)
     store = None if journals is None else judge_storing(journals, now_us)
     warnings = [] if journals is None else list(_warnings(journals, now_us))
+    warnings += [] if filters is None else warnings_of(filters)
     if not all(part.ok for part in (receive, store, search) if part is not None):
         return Health("failing", receive, store, search, warnings)
     return Health("warning" if warnings else "ok", receive, store, search, warnings)

@@ -1,7 +1,7 @@
 """What Prometheus is told: the figures of intake and workers on this machine, and of the answering process.
 
-Source: the Prometheus text format, version 0.0.4, and its naming rules. Reads figure files only, so it
-answers while the database is away, and its counters go on across restarts.
+Source: the Prometheus text format, version 0.0.4, and its naming rules. Reads their files only, so it answers
+while the database is away, and its counters go on across restarts.
 """
 
 import threading
@@ -15,6 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from api.figures import Journal, latest_survey, read_journals
+from api.filter_metrics import filter_metrics
+from api.filters import read_filters
 from capture.route import MessageClass
 from capture.stats import Outcome
 
@@ -25,7 +27,7 @@ MICRO = 1_000_000
 
 
 class FigureCollector(Collector):
-    """Every figure that intake and the workers keep below a data directory."""
+    """Every figure that intake and the workers keep below a data directory, and what filter scripts do."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -37,6 +39,7 @@ class FigureCollector(Collector):
         yield from _each_journal(journals)
         yield from _each_worker(journals)
         yield from _retention(journals)
+        yield from filter_metrics(read_filters(self._data_dir))
 
 
 def render_metrics(data_dir: Path | None) -> bytes:

@@ -259,6 +259,14 @@ class Switches:
         self.problem = words
 
 
+def read_off(directory: Path) -> tuple[Off, str]:
+    """What is switched off, for one who only looks, and why that cannot be read; empty when it can."""
+    try:
+        return _load(directory / OFF_NAME, _OFF), ""
+    except _UnreadableError as error:
+        return {}, str(error)
+
+
 class _UnreadableError(Exception):
     """A file of ours that cannot be read or understood, in words."""
 

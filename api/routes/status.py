@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api.context import HEALTH_TIMEOUT_S, Context
 from api.figures import read_journals
+from api.filters import read_filters
 from api.health import Health, judge, judge_searching
 from api.metrics import CONTENT_TYPE, render_metrics
 from api.wire import JsonAnswer, Responses, describe_answer
@@ -28,7 +29,8 @@ async def show_health(context: Context) -> JsonAnswer:
     search = await judge_searching(context.health_engine, HEALTH_TIMEOUT_S)
     data_dir = context.options.data_dir
     journals = None if data_dir is None else await asyncio.to_thread(read_journals, data_dir)
-    health = judge(journals, search)
+    filters = None if data_dir is None else await asyncio.to_thread(read_filters, data_dir)
+    health = judge(journals, search, filters=filters)
     return JsonAnswer(health, 503 if health.status == "failing" else 200, {"Cache-Control": "no-store"})
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.figures import Journal
+from api.filters import Filters
 from api.health import Part, judge
 from capture.journal.figures import IntakeFigure, Trouble, WorkerFigure
 
@@ -26,6 +27,14 @@ def test_idle_installation_is_well() -> None:
 
     assert health.status == "ok"
     assert health.warnings == []
+
+
+def test_what_is_said_of_filter_scripts_is_a_warning_and_no_failure() -> None:
+    filters = Filters(trouble=["words"])
+
+    health = judge([a_journal()], SEARCHING, NOW_US, filters)
+
+    assert (health.status, health.warnings) == ("warning", ["filter scripts: words"])
 
 
 def test_intake_that_does_not_run_cannot_receive() -> None:

@@ -19,6 +19,7 @@ from capture.script_switches import (
     STRIKES_NAME,
     SwitchedOff,
     Switches,
+    read_off,
 )
 from rhapsode.pcap import read_hep
 
@@ -200,6 +201,18 @@ def test_worker_keeps_a_broken_file_and_writes_what_it_knows(filters: Path) -> N
 
     assert sorted(Switches(filters).read()) == ["mask.lua", "other.lua"]
     assert (filters / f"{OFF_NAME}{BROKEN_SUFFIX}").read_text() == "broken"
+
+
+def test_one_who_only_looks_is_told_what_is_off_or_why_that_is_not_known(filters: Path) -> None:
+    never = read_off(filters)
+    off = Switches(filters).switch_off("mask.lua", SHA, "loops", None, NOW_US)
+    known = read_off(filters)
+    (filters / OFF_NAME).write_text("broken")
+
+    unknown, why = read_off(filters)
+
+    assert (never, known, unknown) == (({}, ""), ({"mask.lua": off}, ""), {})
+    assert "off.json is broken" in why
 
 
 def test_person_is_refused_on_a_broken_file_which_may_switch_others_off(filters: Path) -> None:

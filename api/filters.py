@@ -1,0 +1,175 @@
+"""What is known of the filter scripts on this machine: the workers' reports and the switches, put together.
+
+Read without disturbing anyone, at any time, whether the workers live or not. Counts are those of all workers
+that ever wrote a report, so that none goes back when a worker ends; states are those of the ones that live,
+and what has just been switched is shown as it will be once they have seen it. Knows no HTTP and no Lua.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from capture.script_report import (
+    FILTERS_DIR,
+    FolderProblem,
+    MemoryReport,
+    Reported,
+    ScriptReport,
+    Series,
+    add_series,
+    quantile_s,
+    read_reports,
+)
+from capture.script_switches import Off, SwitchedOff, read_off
+
+State = Literal["running", "switched off", "disabled", "not loaded", "stopped"]
+"""`stopped`: it would run, but no worker does."""
+
+
+class FilterScript(msgspec.Struct, frozen=True):
+    """One script, as all workers run it."""
+
+    counts: ScriptReport
+    """Of all workers; its state is not to be used."""
+    state: State
+    why: str
+    """Why it does not run, in words; empty when it does."""
+    load_error: str
+    """Why the file as it is now could not be loaded, whether an earlier version runs or not."""
+    packet: str | None
+    """The file below `packets` with what it failed at."""
+    workers: dict[str, str]
+    """The state in each worker that lives, by its journal."""
+
+    @property
+    def name(self) -> str:
+        return self.counts.name
+
+    def quantile_s(self, share: float) -> float | None:
+        """The time that `share` of its calls did not exceed; None before the first call."""
+        return quantile_s(self.counts.latency, share)
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """All of them, in the order in which they run."""
+
+    scripts: list[FilterScript] = []
+    problems: list[FolderProblem] = []
+    """What the workers that live found in the folder, each once."""
+    trouble: list[str] = []
+    """Of the switches, in words."""
+    cache: MemoryReport = msgspec.field(default_factory=MemoryReport)
+    """Of all workers: sizes of those that live."""
+    hash_table: MemoryReport = msgspec.field(default_factory=MemoryReport)
+    series: list[Series] = []
+    series_refused: int = 0
+    off: Off = {}
+    """The switches as they are written, also of scripts that no worker knows."""
+
+    def script(self, name: str) -> FilterScript | None:
+        return next((each for each in self.scripts if each.name == name), None)
+
+
+def read_filters(data_dir: Path) -> Filters:
+    """Everything below a data directory; nothing where no worker ever had a script."""
+    journals = data_dir / "journal"
+    reports = read_reports(journals)
+    off, trouble = read_off(journals / FILTERS_DIR)
+    return put_together(reports, off, trouble)
+
+
+def put_together(reports: Sequence[Reported], off: Off, trouble: str = "") -> Filters:
+    """`trouble` is why the switches cannot be read."""
+    living = [each for each in reports if each.runs]
+    workers = [each.worker for each in reports]
+    problems = {(problem.name, problem.words): problem for each in living for problem in each.worker.problems}
+    troubles = [trouble, *(each.worker.switches_problem for each in living)]
+    return Filters(
+        scripts=[_script(name, reports, off.get(name)) for name in _names(reports, off)],
+        problems=list(problems.values()),
+        trouble=list(dict.fromkeys(filter(None, troubles))),
+        cache=_memory([(each.runs, each.worker.cache) for each in reports]),
+        hash_table=_memory([(each.runs, each.worker.hash_table) for each in reports]),
+        series=add_series([series for each in workers for series in (*each.earlier, *each.series)]),
+        series_refused=sum(each.series_refused for each in workers),
+        off=off,
+    )
+
+
+def warnings_of(filters: Filters) -> Iterator[str]:
+    """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
+    told = set()
+    for script in filters.scripts:
+        if script.state == "switched off":
+            yield f"switched off: {script.name}: {script.why}"
+        if script.load_error or script.state == "not loaded":
+            told.add(script.name)
+            runs_on = " (an earlier version runs)" if script.state == "running" else ""
+            yield f"not loaded: {script.name}: {script.load_error or script.why}{runs_on}"
+    for problem in filters.problems:
+        if problem.name in told:
+            continue
+        if problem.name and problem.is_left_out:
+            yield f"not loaded: {problem.name}: {problem.words}"
+        else:
+            yield f"filter scripts: {problem.name}{': ' if problem.name else ''}{problem.words}"
+    for words in filters.trouble:
+        yield f"filter scripts: {words}"
+
+
+def _names(reports: Sequence[Reported], off: Off) -> list[str]:
+    """Of the scripts that living workers have in their folder; of all that were ever seen when none lives."""
+    seen = [each for each in reports if each.runs]
+    names = [script.name for each in seen or reports for script in each.worker.scripts]
+    return list(dict.fromkeys([*names, *([] if seen else sorted(off))]))
+
+
+def _script(name: str, reports: Sequence[Reported], off: SwitchedOff | None) -> FilterScript:
+    counts = ScriptReport(name)
+    living: dict[str, ScriptReport] = {}
+    newest: ScriptReport | None = None
+    for each in reports:
+        found = each.worker.script(name)
+        if found is None:
+            continue
+        counts.add_counts(found)
+        newest = found if each.runs or newest is None else newest
+        if each.runs:
+            living[each.worker.journal] = found
+            counts.memory_bytes += found.memory_bytes
+    if newest is not None:
+        counts.sha256, counts.is_new_kind = newest.sha256, newest.is_new_kind
+        counts.is_example, counts.entry_points = newest.is_example, [*newest.entry_points]
+    holds = off is not None and (newest is None or off.holds_for(newest.sha256))
+    state, why = _state(living, off if holds else None)
+    return FilterScript(
+        counts=counts,
+        state=state,
+        why=why,
+        load_error=next((each.load_error for each in living.values() if each.load_error), ""),
+        packet=off.packet if off is not None and holds else None,
+        workers={journal: each.state for journal, each in living.items()},
+    )
+
+
+def _state(living: dict[str, ScriptReport], off: SwitchedOff | None) -> tuple[State, str]:
+    if off is not None:
+        return ("disabled" if off.is_by_person else "switched off"), str(off)
+    for each in living.values():
+        if each.state == "running":
+            return "running", ""
+    for each in living.values():
+        return each.state, each.why
+    return "stopped", "no worker runs"
+
+
+def _memory(reports: Sequence[tuple[bool, MemoryReport]]) -> MemoryReport:
+    living = [memory for runs, memory in reports if runs]
+    return MemoryReport(
+        entries=sum(each.entries for each in living),
+        bytes=sum(each.bytes for each in living),
+        limit_bytes=sum(each.limit_bytes for each in living),
+        evicted=sum(memory.evicted for _, memory in reports),
+    )
