@@ -11,7 +11,7 @@ from capture.addresses import address_text, packed_address
 from capture.fields import FieldValue
 from capture.hep.packet import Packet
 from capture.interpret import KEYED_SIP_FIELDS, Meaning
-from capture.route import MessageClass
+from capture.route import SIP, MessageClass
 from capture.sip.message import SipMessage
 from capture.sip.parse import body, header_values, parse_message
 from capture.text import to_text
@@ -50,8 +50,12 @@ class Draft:
         self._sip: SipMessage | None = None
 
     @property
+    def is_sip(self) -> bool:
+        return self.meaning.protocol_type == SIP
+
+    @property
     def kind(self) -> Kind:
-        if self.meaning.message_class.is_sip:
+        if self.is_sip:
             return "sip"
         if self.meaning.message_class is MessageClass.RTCP:
             return "rtcp"
@@ -66,7 +70,7 @@ class Draft:
     @property
     def sip(self) -> SipMessage | None:
         """What the payload says, whatever scripts have set; None when it is not SIP."""
-        if self._sip is None and self.meaning.message_class.is_sip:
+        if self._sip is None and self.is_sip:
             read = self.changes.get("read_payload")
             self._sip = parse_message(read if isinstance(read, bytes) else self.packet.payload)
         return self._sip
@@ -75,25 +79,14 @@ class Draft:
         """A field as it is now; None when the message has none of this name."""
         if name in self.changes:
             return self.changes[name]
-        reader = _READERS.get(name)
-        if reader is not None:
-            return reader(self)
-        if name not in _SIP_FIELDS or not self.meaning.message_class.is_sip:
-            return None
-        if "read_payload" not in self.changes and (known := self._known(name)) is not None:
-            return known
-        value: FieldValue = getattr(self.sip, name)
-        return value
+        if "read_payload" in self.changes and name in _SIP_FIELDS:
+            return self.parsed(name)
+        return reader_of(name)(self)
 
-    def _known(self, name: str) -> str | None:
-        """What was read of it already when it came in, so that the usual questions cost no second parse."""
-        meaning = self.meaning
-        place = _PLACES.get(name)
-        if place is not None:
-            return meaning.key_values[place]
-        if name == "method":
-            return meaning.method
-        return meaning.sid if name == "call_id" and meaning.session_id is None else None
+    def parsed(self, name: str) -> Value:
+        """A field of SIP as the payload has it; None when it is not SIP."""
+        value: Value = getattr(self.sip, name) if self.is_sip else None
+        return value
 
     def write(self, name: str, value: Value) -> str | None:
         """Set a field, or take it away by None; why not, in words, when that cannot be.
@@ -112,7 +105,7 @@ class Draft:
         check = _CHECKS.get(name)
         if check is None:
             if name in SIP_TEXTS:
-                check = _check_sip_text if self.kind == "sip" else _check_no_sip
+                check = _check_sip_text if self.is_sip else _check_no_sip
             elif name.startswith(TAG):
                 check = _check_tag
             elif name.startswith(SINK):
@@ -129,11 +122,11 @@ class Draft:
 
     def header(self, name: str) -> list[str]:
         """All values of a header of the payload as it is now, one a header line; none when it is not SIP."""
-        return header_values(self.payload, name) if self.kind == "sip" else []
+        return header_values(self.payload, name) if self.is_sip else []
 
     def body(self) -> bytes:
         """Of SIP as it is now; of anything else the whole payload."""
-        return body(self.payload) if self.kind == "sip" else self.payload
+        return body(self.payload) if self.is_sip else self.payload
 
     def save(self) -> "Saved":
         """To be given to `restore` when a script fails half-way."""
@@ -145,6 +138,11 @@ class Draft:
 
 
 Saved = tuple[dict[str, Value], str | None]
+
+
+def reader_of(name: str) -> "Reader":
+    """What reads this field of a message that no script has changed: for who reads it again and again."""
+    return _READERS.get(name) or _read_nothing
 
 
 class Filters(Protocol):
@@ -166,7 +164,39 @@ def _family(draft: Draft) -> Value:
     return None if address is None else 2 if len(address) == 4 else 10
 
 
-_READERS: dict[str, Callable[[Draft], Value]] = {
+Reader = Callable[[Draft], Value]
+
+
+def _read_nothing(_: Draft) -> Value:
+    return None
+
+
+def _known_reader(place: int) -> Reader:
+    """Of what was read already when the message came in, so that the usual questions cost no second parse."""
+
+    def read(draft: Draft) -> Value:
+        return draft.meaning.key_values[place] if draft.meaning.protocol_type == SIP else None
+
+    return read
+
+
+def _parsed_reader(name: str) -> Reader:
+    return lambda draft: draft.parsed(name)
+
+
+def _read_method(draft: Draft) -> Value:
+    meaning = draft.meaning
+    return meaning.method if meaning.method is not None else draft.parsed("method")
+
+
+def _read_call_id(draft: Draft) -> Value:
+    meaning = draft.meaning
+    if meaning.session_id is None and meaning.protocol_type == SIP:
+        return meaning.sid
+    return draft.parsed("call_id")
+
+
+_READERS: dict[str, Reader] = {
     "kind": lambda draft: draft.kind,
     "time_us": lambda draft: draft.time_us,
     "source": lambda draft: address_text(draft.packet.source),
@@ -189,8 +219,9 @@ _READERS: dict[str, Callable[[Draft], Value]] = {
     "body": Draft.body,
 }
 _SIP_FIELDS = frozenset(SipMessage.__struct_fields__)
-
-_PLACES = {name: 2 + place for place, name in enumerate(KEYED_SIP_FIELDS)}
+_READERS |= {name: _parsed_reader(name) for name in _SIP_FIELDS}
+_READERS |= {name: _known_reader(2 + place) for place, name in enumerate(KEYED_SIP_FIELDS)}
+_READERS |= {"method": _read_method, "call_id": _read_call_id}
 
 _Check = Callable[[str, Value], tuple[Value, str | None]]
 

@@ -4,9 +4,11 @@ The services of `lua_filters/runtime/core.lua`: scalars in, scalars out, and wha
 as an exception is nothing that a script may get hold of. Knows one draft at a time, and no script.
 """
 
+from collections.abc import Callable
 from importlib import resources
 
-from capture.draft import Draft, Value
+from capture.draft import Draft, Reader, Value, reader_of
+from capture.errors import ScriptError
 from capture.scripts.lua import Function, LuaState
 from capture.scripts.lua import Value as LuaValue
 
@@ -19,6 +21,8 @@ _MOST_NAMES = 1000
 """Of fields whose reading is counted: scripts may ask for what is none."""
 _NOTHING = b"there is no packet while a script is loaded"
 
+Locate = Callable[[ScriptError], ScriptError]
+
 
 def to_lua(value: Value) -> LuaValue:
     """A field's value as Lua has it: text as UTF-8 bytes."""
@@ -28,15 +32,18 @@ def to_lua(value: Value) -> LuaValue:
 class Host:
     """The message at hand in one state, into which it puts `core.lua`."""
 
-    def __init__(self, state: LuaState) -> None:
+    def __init__(self, state: LuaState, locate: Locate | None = None) -> None:
+        """`locate`: where errors stand in people's files, if Lua does not know them by their names."""
         self.draft: Draft | None = None
         """None while a script is loaded."""
         self._reads: dict[str, int] = {}
         self._prefetched: tuple[str, ...] = ()
+        self._readers: tuple[Reader, ...] = ()
         self._is_due = False
         self._seen: Draft | None = None
         self._packet = 0
         self._state = state
+        self._locate = locate
         source = resources.files("lua_filters").joinpath("runtime/core.lua").read_bytes()
         services = self._read, self._write, self._drop, self._header, self._body
         (self._prefetch,) = state.add_library("core.lua", source, *services)
@@ -47,9 +54,20 @@ class Host:
         if draft is not self._seen:
             self._seen = draft
             self._packet += 1
-        read = draft.read
+        if draft.changes:
+            read = draft.read
+            values = [to_lua(read(name)) for name in self._prefetched]
+        else:
+            values = [
+                value.encode() if (value := reader(draft)).__class__ is str else value
+                for reader in self._readers
+            ]
         try:
-            self._state.call(function, self._packet, *[to_lua(read(name)) for name in self._prefetched])
+            self._state.call(function, self._packet, *values)
+        except ScriptError as error:
+            if self._locate is None:
+                raise
+            raise self._locate(error) from None
         finally:
             self.draft = None
             if self._is_due:
@@ -60,6 +78,7 @@ class Host:
         reads = self._reads
         asked = sorted(reads, key=reads.__getitem__, reverse=True)[:_MOST_PREFETCHED]
         self._prefetched = tuple(name for name in asked if reads[name] >= _PREFETCH_AFTER)
+        self._readers = tuple(map(reader_of, self._prefetched))
         self._state.call(self._prefetch, *[name.encode() for name in self._prefetched])
 
     def _read(self, name: bytes) -> LuaValue:
