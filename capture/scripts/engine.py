@@ -12,7 +12,8 @@ from capture.draft import Draft
 from capture.errors import ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.script_report import WorkerReport
-from capture.scripts.runner import Runner
+from capture.scripts.folder import Script
+from capture.scripts.runner import Barrier, Runner
 from capture.scripts.watchdog import Watchdog
 from capture.settings import FilterSettings
 
@@ -29,7 +30,7 @@ ERROR_REASON = "script error"
 class Strike(Protocol):
     """Notes that a script has taken too much; True: that was once too often, it is switched off."""
 
-    def __call__(self, runner: Runner, error: ScriptError, packet: bytes) -> bool: ...
+    def __call__(self, script: Script, error: ScriptError, packet: bytes) -> bool: ...
 
 
 class Engine:
@@ -46,16 +47,18 @@ class Engine:
         """`words` are the worker's figures; `ended` is told before the watchdog ends the process, None: no
         watchdog."""
         self.report = report
+        self.running = ""
+        """Name of the script that ran last, or runs."""
         self._drops_on_error = settings.on_error == "drop"
         self._words = words
         self._strike = strike
         self._calls = 0
-        self._by_type: list[tuple[Runner, ...]] = [()] * PROTOCOL_TYPES
+        self._by_type: list[tuple[Runner | Barrier, ...]] = [()] * PROTOCOL_TYPES
         self._watchdog = Watchdog(settings.watchdog_s, ended or (lambda: None))
         if ended is not None:
             self._watchdog.start()
 
-    def use(self, runners: Sequence[Runner]) -> None:
+    def use(self, runners: Sequence[Runner | Barrier]) -> None:
         """Run these from the next packet on, in this order."""
         self._by_type = [
             tuple(runner for runner in runners if runner.reaches(protocol_type))
@@ -71,6 +74,7 @@ class Engine:
             if runner.is_off:
                 continue
             words[_MARK_SCRIPT] = runner.mark
+            self.running = runner.script.name
             self._calls = watchdog.call = self._calls + 1
             error = runner.run(draft)
             if error is not None:
@@ -84,13 +88,13 @@ class Engine:
     def stop(self) -> None:
         self._watchdog.stop()
 
-    def _fail(self, runner: Runner, draft: Draft, error: ScriptError) -> None:
+    def _fail(self, runner: Runner | Barrier, draft: Draft, error: ScriptError) -> None:
         now_us = time.time_ns() // 1000
         words = str(error)
         first = runner.report.count_error(error.line, error.kind, words, now_us)
         if first:
             log.warning("script %s: %s", runner.script.name, words)
-        if error.kind in _STRIKES and self._strike(runner, error, draft.received):
+        if error.kind in _STRIKES and self._strike(runner.script, error, draft.received):
             runner.is_off = True
         if self._drops_on_error:
             draft.drop(ERROR_REASON)

@@ -4,7 +4,7 @@ A script of the new kind that fails has its changes to that message undone; what
 before it failed stays, as in heplify-server. Knows nothing of files, switches or other scripts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import perf_counter_ns
 
 import xxhash
@@ -16,6 +16,7 @@ from capture.scripts.folder import Script
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState
 
+_NOT_RUNNING = "script not running"
 _DROPPED_BY_TYPE = "ProtoType 0"
 """How scripts of heplify-server drop a packet."""
 
@@ -30,9 +31,12 @@ class Runner:
         host: Host,
         functions: Mapping[int, tuple[Function, ...]],
         report: ScriptReport,
+        modules: object = None,
     ) -> None:
-        """`functions` to run, in their order, by HEP protocol type."""
+        """`functions` to run, in their order, by HEP protocol type; `modules`: what stands for those that it
+        may have required."""
         self.script = script
+        self.modules = modules
         self.state = state
         self.report = report
         self.mark = script_mark(script)
@@ -67,6 +71,25 @@ class Runner:
         if draft.dropped is not None:
             report.count_drop(draft.dropped)
         return error
+
+
+class Barrier:
+    """In place of a script that does not run, where `on_error` is `drop`: what it would see does not pass."""
+
+    def __init__(self, script: Script, types: Collection[int], report: ScriptReport) -> None:
+        self.script = script
+        self.report = report
+        self.mark = script_mark(script)
+        self.is_off = False
+        self._types = types
+
+    def reaches(self, protocol_type: int) -> bool:
+        return protocol_type in self._types
+
+    def run(self, draft: Draft) -> ScriptError | None:
+        draft.drop(_NOT_RUNNING)
+        self.report.count_drop(_NOT_RUNNING)
+        return None
 
 
 def script_mark(script: Script) -> int:
