@@ -66,7 +66,7 @@ class LuaState:
             sandbox,
             *(limits.instructions, limits.memory_bytes, limits.subject_bytes),
             None if modules is None else self._guarded(self._find_module),
-            name=b"=sandbox.lua",
+            name=b"=[sandbox]",
         )
 
     def add_library(self, name: str, source: bytes, *services: Service) -> tuple[Function, ...]:

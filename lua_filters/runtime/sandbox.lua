@@ -11,22 +11,29 @@ jit.off() -- hooks do not fire in compiled code
 
 local error, loadstring, pcall, rawget, select = error, loadstring, pcall, rawget, select
 local setfenv, setmetatable, tonumber, type = setfenv, setmetatable, tonumber, type
-local byte, find, format, gmatch, gsub, rep, sub = string.byte, string.find, string.format, string.gmatch, string.gsub, string.rep, string.sub
+local byte, find, format, gmatch, gsub = string.byte, string.find, string.format, string.gmatch, string.gsub
+local match, rep, sub = string.match, string.rep, string.sub
+local concat, insert, remove, sort = table.concat, table.insert, table.remove, table.sort
+local create, resume = coroutine.create, coroutine.resume
 local collectgarbage, getinfo, sethook = collectgarbage, debug.getinfo, debug.sethook
-local concat, resume = table.concat, coroutine.resume
-local as_function = python.as_function
+local as_function, log, time = python.as_function, math.log, os.time
 
 -- ---- bounds ----
 
 local STEP = 1000 -- instructions between two looks at what a call has used
 local STEPS = budget / STEP
-local STEPS_OF_ERROR = 0.1 -- so that a loop which only catches errors ends too, where the stack has no room for the hook
+-- What takes time without instructions, by its measured time.
+local STEPS_OF_ERROR = 0.1 -- caught: ends a loop that stays where the stack has no room for the hook, too
+local STEPS_OF_BYTE = 0.0002 -- looked through for a pattern
+local STEPS_OF_MOVE = 0.0002 -- of an element of a list
+local STEPS_OF_COMPARISON = 0.005
 local MOST_COLLECTIONS = 4 -- in a call: one takes as long as 10 million instructions where 64 MiB are in use
+local MOST_NESTED = 100 -- of calls out of C into Lua: gsub takes 9 KB of the C stack's 8 MB
 local LARGE = 65536 -- bytes; smaller texts are made without a look at the memory
 local LIMIT_KIB = memory_limit / 1024
 local NO_MEMORY = "not enough memory" -- LuaJIT's own words
 
-local steps, collections = 0, 0 -- of the call at hand
+local steps, collections, nested = 0, 0, 0 -- of the call at hand
 local stopped, stopped_words -- why the call is being ended: `instructions` or `memory`
 local ours = setmetatable({}, { __mode = "k" }) -- functions that are not interrupted: they put an end to a call
 local loaded, loading = {}, {} -- modules
@@ -86,6 +93,13 @@ local function reserve(size)
     end
 end
 
+local function charge(more)
+    steps = steps + more
+    if steps > STEPS then
+        stop("instructions", OUT_OF_INSTRUCTIONS)
+    end
+end
+
 local function on_step()
     steps = steps + 1
     local kind, words
@@ -113,10 +127,7 @@ local function caught(succeeded, ...)
     if (...) == NO_MEMORY then
         stop("memory", NO_MEMORY)
     end
-    steps = steps + STEPS_OF_ERROR
-    if steps > STEPS then
-        stop("instructions", OUT_OF_INSTRUCTIONS)
-    end
+    charge(STEPS_OF_ERROR)
     return false, ...
 end
 
@@ -171,7 +182,7 @@ ours[on_step], ours[failed], ours[finish] = true, true, true
 local function bind(called)
     -- What Python calls: the function within its bounds.
     local function bounded(...)
-        steps, collections, stopped = 0, 0, nil
+        steps, collections, nested, stopped = 0, 0, 0, nil
         return finish(pcall(called, ...))
     end
     ours[bounded] = true
@@ -210,9 +221,6 @@ function environment.pcall(called, ...)
     return caught(pcall(called, ...))
 end
 
-function environment.coroutine.resume(coroutine, ...)
-    return caught(resume(coroutine, ...))
-end
 
 function environment.xpcall(called, handler, ...)
     -- The original runs its handler where no hook fires, so that a loop in it could not be ended.
@@ -225,14 +233,82 @@ function environment.xpcall(called, handler, ...)
     return handle(caught(pcall(called, ...)))
 end
 
--- Tail calls of the originals, so that their errors name the script's line.
+-- ---- what goes through C ----
+
+local function all(...)
+    return ...
+end
+
+local function direct(called, ...)
+    -- No tail call, so that the errors of a function of C name this line, for `leave` to know them by.
+    return all(called(...))
+end
+
+local function leave(before, name, succeeded, ...)
+    nested = before
+    if succeeded then
+        return ...
+    end
+    local problem = ...
+    local words = type(problem) == "string" and match(problem, "^%[sandbox%]:%d+: (.*)")
+    if words then
+        error((gsub(words, "'called'", "'" .. name .. "'")), 2)
+    end
+    error(problem, 0)
+end
+
+local function enter()
+    if nested >= MOST_NESTED then
+        error(place() .. "calls through gsub, sort, format, os.time or coroutines are nested too deeply", 0)
+    end
+    nested = nested + 1
+end
+
+local function call_nested(name, called, ...)
+    -- A function of C that may call Lua. Each level is on the C stack, which nobody else watches.
+    local before = nested
+    enter()
+    return leave(before, name, pcall(direct, called, ...))
+end
+
+local function resumed(before, ...)
+    nested = before
+    return caught(...)
+end
+
+local function resume_nested(thread, ...)
+    local before = nested
+    enter()
+    return resumed(before, resume(thread, ...))
+end
+
+local function results_of(succeeded, ...)
+    if not succeeded then
+        error((...), 0)
+    end
+    return ...
+end
+
+environment.coroutine.resume = resume_nested
+
+function environment.coroutine.wrap(called)
+    local thread = create(called)
+    return function(...)
+        return results_of(resume_nested(thread, ...))
+    end
+end
+
+-- Otherwise tail calls of the originals, so that their errors name the script's line.
 
 local function capped(name)
     local original = string[name]
     return function(subject, ...)
-        -- Its length is what a pattern's cost grows with, as fast as its fourth power.
-        if type(subject) == "string" and #subject > longest_subject then
-            error(format("string.%s: more than %d bytes to look through", name, longest_subject), 2)
+        if type(subject) == "string" then
+            -- Its length is what a pattern's cost grows with, as fast as its fourth power.
+            if #subject > longest_subject then
+                error(format("string.%s: more than %d bytes to look through", name, longest_subject), 2)
+            end
+            steps = steps + #subject * STEPS_OF_BYTE
         end
         return original(subject, ...)
     end
@@ -245,10 +321,22 @@ end
 local capped_gsub = capped("gsub")
 
 function environment.string.gsub(subject, pattern, replacement, ...)
-    if type(subject) == "string" and type(replacement) == "string" and #subject <= longest_subject then
+    if type(replacement) ~= "string" then
+        return call_nested("gsub", capped_gsub, subject, pattern, replacement, ...)
+    end
+    if type(subject) == "string" and #subject <= longest_subject then
         reserve((#subject + 1) * #replacement)
     end
     return capped_gsub(subject, pattern, replacement, ...)
+end
+
+function environment.string.format(template, ...)
+    for index = 1, select("#", ...) do
+        if type((select(index, ...))) == "table" then
+            return call_nested("format", format, template, ...)
+        end
+    end
+    return format(template, ...)
 end
 
 function environment.string.rep(text, count, ...)
@@ -270,6 +358,32 @@ function environment.table.concat(list, between, ...)
         reserve(size)
     end
     return concat(list, between, ...)
+end
+
+local function moving(original)
+    return function(list, ...)
+        if select("#", ...) > 0 and type(list) == "table" then
+            steps = steps + #list * STEPS_OF_MOVE
+        end
+        return original(list, ...)
+    end
+end
+
+environment.table.insert = moving(insert)
+environment.table.remove = moving(remove)
+
+function environment.table.sort(list, ...)
+    if type(list) == "table" then
+        charge(#list * log(#list + 1) * STEPS_OF_COMPARISON)
+    end
+    return call_nested("sort", sort, list, ...)
+end
+
+function environment.os.time(date)
+    if date == nil then
+        return time()
+    end
+    return call_nested("time", time, date)
 end
 
 environment.string.dump = nil
@@ -403,7 +517,7 @@ local function library(source, name, ...)
     for index = 1, select("#", ...) do
         services[index] = as_function(services[index])
     end
-    return bind_all(assert(loadstring(source, "=" .. name))(environment, unpack(services)))
+    return bind_all(assert(loadstring(source, "=[" .. name .. "]"))(environment, unpack(services)))
 end
 
 local function load_and_bind(source, chunkname)
