@@ -1,10 +1,11 @@
 """Messages stored as the worker stores them: HEP packets through the pipeline and the writer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import uuid4
 
 import msgspec
 
+from capture.draft import Draft
 from capture.hep.encode import encode_packet
 from capture.hep.packet import Packet
 from capture.journal.record import Carrier, Position, Record
@@ -26,6 +27,24 @@ ARRIVAL_DELAY_US = 1500
 class _Uncovered(Exception):
     def __init__(self, message_class: MessageClass, time_us: int) -> None:
         self.place = message_class, time_us
+
+
+class _Unnoted(Exception):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Scripts:
+    """What filter scripts would do, as a function on each message."""
+
+    def __init__(self, change: Callable[[Draft], None]) -> None:
+        self._change = change
+
+    def reach(self, protocol_type: int) -> bool:
+        return True
+
+    def run(self, draft: Draft) -> None:
+        self._change(draft)
 
 
 def a_packet(time_us: int, payload: bytes, **given: object) -> Packet:
@@ -53,8 +72,12 @@ async def store(
     *,
     custom_headers: Sequence[str] = (),
     storage: StorageSettings | None = None,
+    script: Callable[[Draft], None] | None = None,
 ) -> None:
-    """Store packets in the order given, by a clock that stands at the newest; each must end as written."""
+    """Store packets in the order given, by a clock that stands at the newest; each must end as written.
+
+    `script` is let at each message before.
+    """
     listed = list(packets)
     storage = storage or StorageSettings()
     # By today's clock these times may be so old that a whole month shares a partition.
@@ -62,23 +85,33 @@ async def store(
     writer = Writer(database_url, storage, clock_us=lambda: now_us)
     await writer.connect()
     try:
-        await _store(writer, listed, custom_headers, storage)
+        await _store(writer, listed, custom_headers, storage, script)
     finally:
         await writer.close()
 
 
 async def _store(
-    writer: Writer, packets: list[Packet], custom_headers: Sequence[str], storage: StorageSettings
+    writer: Writer,
+    packets: list[Packet],
+    custom_headers: Sequence[str],
+    storage: StorageSettings,
+    script: Callable[[Draft], None] | None,
 ) -> None:
     version = await writer.keying_version(keyed_rules(custom_headers))
     partitions = await writer.read_partitions()
     noted: set[int] = set()
+    names = await writer.script_fields()
 
     def find_leaf(message_class: MessageClass, time_us: int) -> Leaf:
         leaf = partitions.find(message_class, time_us)
         if leaf is None or leaf.number not in noted:
             raise _Uncovered(message_class, time_us)
         return leaf
+
+    def admit(name: str) -> bool:
+        if name not in names:
+            raise _Unnoted(name)
+        return True
 
     pipeline = Pipeline(
         hep=HepSettings(),
@@ -88,6 +121,8 @@ async def _store(
         codec=PayloadCodec(await writer.dictionary(), storage),
         find_leaf=find_leaf,
         keys=KeyMemory(1000),
+        filters=None if script is None else Scripts(script),
+        admit_tag=admit,
     )
     journal, position = uuid4(), Position(1, 64, 1)
     await writer.begin_journal(journal, "test", position)
@@ -104,6 +139,8 @@ async def _store(
                     await writer.note_keying(leaf, version)
                     noted.add(leaf.number)
                     partitions = partitions.with_leaf(leaf)
+                except _Unnoted as unnoted:
+                    names = await writer.note_script_fields([unnoted.name])
         count = len(packets[start : start + BATCH])
         assert rows.outcomes[Outcome.WRITTEN] == count
         end = Position(1, position.offset + 1000, position.number + count)
