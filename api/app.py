@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api.context import ApiContext
 from api.edge import Edge
 from api.handlers import install_handlers
-from api.routes import auth, docs, mapping, search, status, transaction
+from api.routes import auth, docs, filters, mapping, search, status, transaction
 from api.settings import ApiOptions
 
 METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
@@ -42,7 +42,7 @@ def create_app(options: ApiOptions) -> FastAPI:
     )
     app.state.context = context
     install_handlers(app)
-    for router in (auth.router, mapping.router, search.router, transaction.router):
+    for router in (auth.router, mapping.router, search.router, transaction.router, filters.router):
         app.include_router(router, prefix=context.base_path)
     app.include_router(status.router)
     app.include_router(docs.router)

@@ -11,6 +11,8 @@ ApiError
 │   ├── LoginDisabled
 │   └── TooManyLogins
 ├── AccountError             a user that is not there, a password that cannot be
+├── UnknownScript            no filter script of this name
+├── FiltersUnavailable       filter scripts are out of reach from here
 └── DatabaseError            the database is away, busy, or said no
     ├── DatabaseTimeout
     └── DatabaseMismatch
@@ -85,6 +87,17 @@ class TooManyLogins(LoginRefused):
 
 class AccountError(ApiError):
     """A user that does not exist, or a password that cannot be."""
+
+
+class UnknownScript(ApiError):
+    """No worker has a filter script of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no filter script {name}")
+
+
+class FiltersUnavailable(ApiError):
+    """What workers say of filter scripts is elsewhere, or the switches cannot be written."""
 
 
 class DatabaseError(ApiError):

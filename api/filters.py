@@ -27,6 +27,8 @@ from capture.script_switches import Off, SwitchedOff, read_off
 State = Literal["running", "switched off", "disabled", "not loaded", "stopped"]
 """`stopped`: it would run, but no worker does."""
 
+_STOPPED = "no worker runs"
+
 
 class FilterScript(msgspec.Struct, frozen=True):
     """One script, as all workers run it."""
@@ -98,6 +100,11 @@ def put_together(reports: Sequence[Reported], off: Off, trouble: str = "") -> Fi
     )
 
 
+def as_stopped(script: FilterScript) -> FilterScript:
+    """Nothing keeps it from running but that no worker does."""
+    return msgspec.structs.replace(script, state="stopped", why=_STOPPED, packet=None)
+
+
 def warnings_of(filters: Filters) -> Iterator[str]:
     """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
     told = set()
@@ -112,9 +119,9 @@ def warnings_of(filters: Filters) -> Iterator[str]:
         if problem.name in told:
             continue
         if problem.name and problem.is_left_out:
-            yield f"not loaded: {problem.name}: {problem.words}"
+            yield f"not loaded: {problem}"
         else:
-            yield f"filter scripts: {problem.name}{': ' if problem.name else ''}{problem.words}"
+            yield f"filter scripts: {problem}"
     for words in filters.trouble:
         yield f"filter scripts: {words}"
 
@@ -162,7 +169,7 @@ def _state(living: dict[str, ScriptReport], off: SwitchedOff | None) -> tuple[St
             return "running", ""
     for each in living.values():
         return each.state, each.why
-    return "stopped", "no worker runs"
+    return "stopped", _STOPPED
 
 
 def _memory(reports: Sequence[tuple[bool, MemoryReport]]) -> MemoryReport:

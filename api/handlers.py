@@ -23,10 +23,12 @@ from api.errors import (
     ApiError,
     BodyTooLarge,
     DatabaseError,
+    FiltersUnavailable,
     LoginRefused,
     NotAuthenticated,
     RequestError,
     TooManyLogins,
+    UnknownScript,
 )
 from api.schemas.common import DataError, LoginError, PlainError
 from api.wire import JsonAnswer
@@ -59,6 +61,8 @@ ANSWERS: tuple[tuple[type[ApiError], int, Shape], ...] = (
     (TooManyLogins, 429, _login),
     (LoginRefused, 401, _login),
     (AccountError, 400, _data),
+    (UnknownScript, 404, _data),
+    (FiltersUnavailable, 503, _data),
     (DatabaseError, 503, _data),
     (ApiError, 500, _data),
 )

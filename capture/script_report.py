@@ -167,6 +167,9 @@ class FolderProblem(msgspec.Struct):
     is_left_out: bool
     """Else it is used all the same."""
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.words}" if self.name else self.words
+
 
 class WorkerReport(msgspec.Struct):
     """All that one worker says. It owns the value, changes it as it goes, and gives it to `write_report`."""
@@ -244,6 +247,11 @@ def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
         temporary.replace(path)
     except OSError as error:
         raise JournalError(f"the report of the filter scripts, {path}, cannot be written: {error}") from error
+
+
+def forget_report(filters: Path, journal: str) -> None:
+    """A worker's that runs no scripts: what its life before said of them is not true any more."""
+    report_path(filters, journal).unlink(missing_ok=True)
 
 
 def read_report(filters: Path, journal: str) -> WorkerReport | None:

@@ -63,6 +63,9 @@ async def test_description_names_every_route_and_what_it_answers() -> None:
         ("post", "/api/v3/search/call/data"),
         ("post", "/api/v3/search/call/message"),
         ("post", "/api/v3/call/transaction"),
+        ("get", "/api/v3/rhapsode/filters"),
+        ("post", "/api/v3/rhapsode/filters/{name}/disable"),
+        ("post", "/api/v3/rhapsode/filters/{name}/enable"),
         ("get", "/health"),
         ("get", "/metrics"),
     } == operations.keys()

@@ -33,6 +33,8 @@ DATABASE = {"data": {}, "message": "db data retrieve error"}
             {"statuscode": 401, "error": "Unauthorized", "message": "Unauthorized"},
         ),
         (errors.AccountError("there is no user 'x'"), 400, {"data": {}, "message": "there is no user 'x'"}),
+        (errors.UnknownScript("x"), 404, {"data": {}, "message": "there is no filter script x"}),
+        (errors.FiltersUnavailable("elsewhere"), 503, {"data": {}, "message": "elsewhere"}),
         (errors.DatabaseError("a host name"), 503, DATABASE),
         (errors.DatabaseTimeout("a statement"), 503, DATABASE),
         (errors.DatabaseMismatch("a level"), 503, DATABASE),

@@ -19,6 +19,7 @@ from capture.script_report import (
     WorkerReport,
     add_series,
     filters_directory,
+    forget_report,
     quantile_s,
     read_report,
     read_reports,
@@ -69,6 +70,16 @@ def test_half_a_report_and_none_at_all_are_none(journal_dir: Path) -> None:
 
     assert read_report(filters, "0000") is None
     assert read_report(filters, "0001") is None
+    assert read_reports(journal_dir.parent) == []
+
+
+def test_worker_that_runs_no_scripts_any_more_says_nothing_of_them(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    forget_report(filters, "0000")
+    write_report(filters, a_worker("0000", mask=1), 0)
+
+    forget_report(filters, "0000")
+
     assert read_reports(journal_dir.parent) == []
 
 
