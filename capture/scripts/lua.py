@@ -9,7 +9,7 @@ into C (a pattern that backtracks for hours). Knows no packet and no script's me
 import re
 from collections.abc import Callable
 from importlib import resources
-from typing import NamedTuple, NewType
+from typing import Any, NamedTuple, NewType
 
 from lupa import luajit21
 
@@ -59,15 +59,12 @@ class LuaState:
             max_memory=limits.memory_bytes + _BACKSTOP_BYTES,
         )
         self._failure: BaseException | None = None
-        self._files: list[str] = []
+        self._files: set[str] = set()
         self._modules = modules
-        sandbox = resources.files("lua_filters").joinpath("runtime/sandbox.lua").read_bytes()
-        self._load, self._library, self._global = self._runtime.execute(
-            sandbox,
-            *(limits.instructions, limits.memory_bytes, limits.subject_bytes),
-            None if modules is None else self._guarded(self._find_module),
-            name=b"=[sandbox]",
-        )
+        find_module = None if modules is None else self._guarded(self._find_module)
+        bounds = self._run_ours("bounds", limits.instructions, limits.memory_bytes)
+        environment = self._run_ours("environment", bounds, limits.subject_bytes)
+        self._load, self._library, self._global = self._run_ours("sandbox", bounds, environment, find_module)
 
     def add_library(self, name: str, source: bytes, *services: Service) -> tuple[Function, ...]:
         """Run a prelude of ours, which may use all of Lua; what it returns are functions to call.
@@ -84,7 +81,7 @@ class LuaState:
 
         `name` ends in `.lua` and is what errors name.
         """
-        self._files.append(name)
+        self._files.add(name)
         try:
             loaded = self._load(source, b"@" + name.encode())
         except luajit21.LuaMemoryError:
@@ -123,12 +120,16 @@ class LuaState:
         """What the state holds, garbage included."""
         return int(self._runtime.get_memory_used())
 
+    def _run_ours(self, name: str, *arguments: object) -> Any:
+        source = resources.files("lua_filters").joinpath(f"runtime/{name}.lua").read_bytes()
+        return self._runtime.execute(source, *arguments, name=f"=[{name}]".encode())
+
     def _find_module(self, name: bytes) -> tuple[bytes, bytes] | None:
         found = self._modules(name.decode()) if self._modules is not None else None
         if found is None:
             return None
         file, source = found
-        self._files.append(file)
+        self._files.add(file)
         return file.encode(), source
 
     def _guarded(self, service: Callable[..., object]) -> Callable[..., object]:
