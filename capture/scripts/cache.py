@@ -12,8 +12,8 @@ Kept = bytes | float | bool
 """What can be remembered; an int is a float that is whole."""
 
 OVERHEAD_BYTES = 320
-"""What an entry takes besides the bytes of its key and its value: 260 to 300 by tracemalloc (CPython 3.11), for
-the objects, the dictionary's places and the list's links."""
+"""What an entry takes besides the bytes of its key and its value: 260 to 300 by tracemalloc (CPython 3.11),
+for the objects, the dictionary's places and the list's links."""
 LARGEST_SHARE = 8
 """An entry larger than such a part of the whole would drive out everything else, and is refused."""
 
