@@ -5,6 +5,7 @@ do is refused here, in words. Knows no Lua and no table.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
 from capture.addresses import address_text, packed_address
@@ -117,6 +118,11 @@ class Draft:
             self.changes[name] = checked
         return words
 
+    def tag_names(self) -> list[str]:
+        """Of the custom headers and tags that it has now."""
+        names = dict.fromkeys([*(self.meaning.key_extra or {}), *self.changes])
+        return [name[len(TAG) :] for name in names if name.startswith(TAG) and self.read(name) is not None]
+
     def drop(self, reason: str) -> None:
         self.dropped = reason
 
@@ -142,6 +148,8 @@ Saved = tuple[dict[str, Value], str | None]
 
 def reader_of(name: str) -> "Reader":
     """What reads this field of a message that no script has changed: for who reads it again and again."""
+    if name.startswith(TAG):
+        return partial(_read_tag, name)
     return _READERS.get(name) or _read_nothing
 
 
@@ -153,6 +161,10 @@ class Filters(Protocol):
 
     def run(self, draft: Draft) -> None:
         """Let the scripts at it, one after the other; what goes wrong in one is not raised."""
+
+
+def _read_tag(name: str, draft: Draft) -> Value:
+    return (draft.meaning.key_extra or {}).get(name)
 
 
 def _profile(draft: Draft) -> Value:

@@ -35,8 +35,8 @@ class EntryPoint(NamedTuple):
 
 def find_entry_points(source: str) -> list[EntryPoint]:
     """Those to run for each packet, in the order of the text; of the new kind only those of `NEW_KIND`."""
-    code = _blank_out(source)
-    defined = _definitions(code)
+    code = blank_out(source)
+    defined = find_definitions(code)
     of_new_kind = [point for point in defined if point.name in NEW_KIND]
     if of_new_kind:
         return of_new_kind
@@ -45,7 +45,19 @@ def find_entry_points(source: str) -> list[EntryPoint]:
 
 def is_new_kind(source: str) -> bool:
     """Whether a script is written for our own API."""
-    return any(point.name in NEW_KIND for point in _definitions(_blank_out(source)))
+    return any(point.name in NEW_KIND for point in find_definitions(blank_out(source)))
+
+
+def find_definitions(code: str) -> list[EntryPoint]:
+    """All functions whose definition stands in a line of its own, of code without comments and texts."""
+    points = []
+    for number, line in enumerate(code.split("\n"), 1):
+        match = _DEFINITION.match(line)
+        if match is not None:
+            name = "".join(match["name"].split())
+            names = [parameter.strip() for parameter in match["parameters"].split(",")]
+            points.append(EntryPoint(name, tuple(filter(None, names)), number))
+    return points
 
 
 def is_helper(point: EntryPoint, code: str) -> bool:
@@ -57,18 +69,7 @@ def is_helper(point: EntryPoint, code: str) -> bool:
     return len(calls) > 1
 
 
-def _definitions(code: str) -> list[EntryPoint]:
-    points = []
-    for number, line in enumerate(code.split("\n"), 1):
-        match = _DEFINITION.match(line)
-        if match is not None:
-            name = "".join(match["name"].split())
-            names = [parameter.strip() for parameter in match["parameters"].split(",")]
-            points.append(EntryPoint(name, tuple(filter(None, names)), number))
-    return points
-
-
-def _blank_out(source: str) -> str:
+def blank_out(source: str) -> str:
     """The code alone: comments become blanks, and texts but for what they begin with; lines stay where they
     are."""
 

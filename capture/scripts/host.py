@@ -59,7 +59,7 @@ class Host:
             values = [to_lua(read(name)) for name in self._prefetched]
         else:
             values = [
-                value.encode() if (value := reader(draft)).__class__ is str else value
+                value.encode() if isinstance(value := reader(draft), str) else value
                 for reader in self._readers
             ]
         try:
