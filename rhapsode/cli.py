@@ -8,7 +8,7 @@ import typer
 
 from api.errors import ApiError
 from capture.errors import CaptureError
-from rhapsode.commands import accounts, alone, aside, dictionary, looking, sending, up
+from rhapsode.commands import accounts, alone, aside, dictionary, filtering, looking, sending, up
 from rhapsode.errors import RhapsodeError
 
 app = typer.Typer(
@@ -25,8 +25,14 @@ aside_packets = typer.Typer(
 dictionaries = typer.Typer(
     help="What payloads are compressed with.", epilog=dictionary.LIST_EXAMPLE, no_args_is_help=True
 )
+filters = typer.Typer(
+    help="Filter scripts in Lua: what they do, and switching them off and on.",
+    epilog=filtering.LIST_EXAMPLE,
+    no_args_is_help=True,
+)
 app.add_typer(journal, name="journal", epilog=aside.LIST_EXAMPLE)
 app.add_typer(dictionaries, name="dictionary")
+app.add_typer(filters, name="filter")
 journal.add_typer(aside_packets, name="aside")
 
 app.command("up", epilog=up.EXAMPLE)(up.up)
@@ -40,6 +46,9 @@ app.command("passwd", epilog=accounts.EXAMPLE)(accounts.passwd)
 app.command("send", epilog=sending.EXAMPLE)(sending.send_file)
 dictionaries.command("list", epilog=dictionary.LIST_EXAMPLE)(dictionary.list_dictionaries)
 dictionaries.command("train", epilog=dictionary.TRAIN_EXAMPLE)(dictionary.train_dictionary)
+filters.command("list", epilog=filtering.LIST_EXAMPLE)(filtering.list_scripts)
+filters.command("disable", epilog=filtering.DISABLE_EXAMPLE)(filtering.disable_script)
+filters.command("enable", epilog=filtering.ENABLE_EXAMPLE)(filtering.enable_script)
 aside_packets.command("list", epilog=aside.LIST_EXAMPLE)(aside.list_packets)
 aside_packets.command("show", epilog=aside.SHOW_EXAMPLE)(aside.show_packet)
 aside_packets.command("replay", epilog=aside.REPLAY_EXAMPLE)(aside.replay_packets)

@@ -50,7 +50,7 @@ def _head(status: Json) -> Text:
 
 
 def _packets(status: Json) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("packets", min_width=14)
     table.add_column("a second", justify="right", min_width=8)
     table.add_column("since the first start", justify="right")
@@ -64,7 +64,7 @@ def _packets(status: Json) -> Table:
 
 
 def _journals(journals: list[Json]) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("journal", min_width=14)
     for name, width in (("waiting", 8), ("oldest", 8), ("on disk", 9), ("stored after", 12)):
         table.add_column(name, justify="right", min_width=width)
@@ -101,7 +101,7 @@ def _state(journal: Json) -> tuple[str, str]:
 
 
 def _classes(classes: list[Json]) -> RenderableType:
-    table = _table()
+    table = plain_table()
     table.add_column("stored", min_width=14)
     for name, width in (("oldest", 8), ("kept", 8), ("on disk", 9), ("a day", 12)):
         table.add_column(name, justify="right", min_width=width)
@@ -157,5 +157,5 @@ def _database(status: Json) -> Text:
     return line
 
 
-def _table() -> Table:
+def plain_table() -> Table:
     return Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)

@@ -33,6 +33,15 @@ def duration(seconds: float) -> str:
     return f"{days:.0f} d {hours} h" if days < 10 and hours else f"{days:.0f} d"
 
 
+def short(seconds: float) -> str:
+    """Two or three digits of what is mostly far below a second: `2.4 µs`, `310 µs`, `1.2 s`."""
+    number, unit = next(
+        ((seconds * scale, unit) for scale, unit in ((1e6, "µs"), (1e3, "ms")) if seconds * scale < 999.5),
+        (seconds, "s"),
+    )
+    return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+
+
 def days(number: float) -> str:
     """How long something lasts, as exact as it can be known."""
     if number >= 3650:

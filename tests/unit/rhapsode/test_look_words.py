@@ -2,7 +2,7 @@
 
 import pytest
 
-from rhapsode.look.words import days, duration, in_bytes, rate
+from rhapsode.look.words import days, duration, in_bytes, rate, short
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,22 @@ def test_bytes_have_three_digits_and_a_unit(number: float, words: str) -> None:
 )
 def test_durations_are_as_exact_as_they_are_short(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 µs"),
+        (2.44e-6, "2.4 µs"),
+        (9.96e-6, "10 µs"),
+        (0.000_999_4, "999 µs"),
+        (0.000_999_6, "1.0 ms"),
+        (0.5, "500 ms"),
+        (8.388608, "8.4 s"),
+    ],
+)
+def test_times_far_below_a_second_can_be_told_apart(seconds: float, words: str) -> None:
+    assert short(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Filter scripts as a person on call sees them: a table, and what a doctor says of them. Looks at nothing."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from api.filters import Filters, FilterScript, warnings_of
+from capture.script_report import MemoryReport, ScriptErrors
+from rhapsode.look.table import plain_table
+from rhapsode.look.words import in_bytes, short
+
+_NOTHING = "–"
+_STYLES = {"running": "green", "switched off": "bold red", "not loaded": "bold red", "disabled": "yellow"}
+_MOST_ERRORS = 5
+"""Lines of errors shown of one script."""
+
+
+def render(filters: Filters) -> RenderableType:
+    """The whole page of `rhapsode filter list`."""
+    if not filters.scripts and not filters.problems and not filters.trouble:
+        return Text("no filter scripts: name their folder by --lua-dir or lua_dir, and see docs/lua.md")
+    parts: list[RenderableType] = [_scripts(filters.scripts)]
+    if words := [*warnings_of(filters), *_disabled(filters)]:
+        parts.append(Text("\n".join(words), style="yellow"))
+    parts += [lines for each in filters.scripts if (lines := _errors(each)) is not None]
+    parts.append(Text("\n").join([_memory("cache", filters.cache), _memory("HashTable", filters.hash_table)]))
+    return Group(*(piece for part in parts for piece in (part, "")))
+
+
+def _scripts(scripts: list[FilterScript]) -> Table:
+    shown = plain_table()
+    shown.add_column("script", overflow="fold")
+    shown.add_column("kind")
+    shown.add_column("state", no_wrap=True)
+    for name in ("calls", "drops", "errors", "p50", "p99"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for each in scripts:
+        counts = each.counts
+        shown.add_row(
+            each.name,
+            "new" if counts.is_new_kind else "old",
+            Text(each.state, style=_STYLES.get(each.state, "dim")),
+            f"{counts.calls:,}",
+            f"{counts.dropped:,}",
+            Text(f"{counts.failed:,}", style="red" if counts.failed else ""),
+            _time(each, 0.5),
+            _time(each, 0.99),
+        )
+    return shown
+
+
+def _time(script: FilterScript, share: float) -> str:
+    seconds = script.quantile_s(share)
+    return _NOTHING if seconds is None else short(seconds)
+
+
+def _disabled(filters: Filters) -> Iterator[str]:
+    for each in filters.scripts:
+        if each.state == "disabled":
+            yield f"disabled: {each.name}: {each.why}"
+
+
+def _errors(script: FilterScript) -> Text | None:
+    errors = sorted(script.counts.errors, key=lambda error: -error.count)
+    if not errors:
+        return None
+    lines = [f"errors of {script.name}:", *map(_error, errors[:_MOST_ERRORS])]
+    if len(errors) > _MOST_ERRORS:
+        lines.append(f"  and in {len(errors) - _MOST_ERRORS} more lines")
+    return Text("\n".join(lines))
+
+
+def _error(error: ScriptErrors) -> str:
+    where = f"line {error.line}" if error.line else "somewhere"
+    return f"  {error.count:,} × {where}: {error.words}"
+
+
+def _memory(name: str, memory: MemoryReport) -> Text:
+    words = (
+        f"{name:<10}{memory.entries:,} entries, {in_bytes(memory.bytes)} of {in_bytes(memory.limit_bytes)}"
+    )
+    if memory.evicted:
+        words += f", {memory.evicted:,} went out for want of room"
+    return Text(words, style="" if memory.entries or memory.evicted else "dim")
