@@ -119,7 +119,7 @@ def _of_returning(script: Script) -> "_File":
 
 def _is_local(point: EntryPoint, code: str) -> bool:
     root = re.split(r"[.:]", point.name)[0]
-    return re.search(rf"\blocal\b[^\n=]*\b{root}\b", code) is not None
+    return re.search(rf"\blocal\b[^\n=]{{0,200}}\b{root}\b", code) is not None
 
 
 # ---- the chunk ----
