@@ -106,7 +106,7 @@ def _states(filters: Filters) -> Iterator[Metric]:
     for each in filters.scripts:
         switched_off.add_metric([each.name], each.state == "switched off")
         disabled.add_metric([each.name], each.state == "disabled")
-        loaded.add_metric([each.name], not (each.load_error or each.state == "not loaded"))
+        loaded.add_metric([each.name], not each.is_broken)
         memory.add_metric([each.name], each.counts.memory_bytes)
     left_out = {problem.name for problem in filters.problems if problem.is_left_out and problem.name}
     for name in sorted(left_out - {each.name for each in filters.scripts}):

@@ -49,6 +49,19 @@ class FilterScript(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return self.counts.name
 
+    @property
+    def is_broken(self) -> bool:
+        """The file as it is now cannot be loaded."""
+        return bool(self.load_error) or self.state == "not loaded"
+
+    def warnings(self) -> Iterator[str]:
+        """What somebody has to see to."""
+        if self.state == "switched off":
+            yield f"switched off: {self.name}: {self.why}"
+        if self.is_broken:
+            runs_on = " (an earlier version runs)" if self.state == "running" else ""
+            yield f"not loaded: {self.name}: {self.load_error or self.why}{runs_on}"
+
     def quantile_s(self, share: float) -> float | None:
         """The time that `share` of its calls did not exceed; None before the first call."""
         return quantile_s(self.counts.latency, share)
@@ -72,6 +85,11 @@ class Filters(msgspec.Struct, frozen=True):
 
     def script(self, name: str) -> FilterScript | None:
         return next((each for each in self.scripts if each.name == name), None)
+
+    def other_problems(self) -> list[FolderProblem]:
+        """Those that no script's own warning tells."""
+        told = {script.name for script in self.scripts if script.is_broken}
+        return [problem for problem in self.problems if problem.name not in told]
 
 
 def read_filters(data_dir: Path) -> Filters:
@@ -107,17 +125,9 @@ def as_stopped(script: FilterScript) -> FilterScript:
 
 def warnings_of(filters: Filters) -> Iterator[str]:
     """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
-    told = set()
     for script in filters.scripts:
-        if script.state == "switched off":
-            yield f"switched off: {script.name}: {script.why}"
-        if script.load_error or script.state == "not loaded":
-            told.add(script.name)
-            runs_on = " (an earlier version runs)" if script.state == "running" else ""
-            yield f"not loaded: {script.name}: {script.load_error or script.why}{runs_on}"
-    for problem in filters.problems:
-        if problem.name in told:
-            continue
+        yield from script.warnings()
+    for problem in filters.other_problems():
         if problem.name and problem.is_left_out:
             yield f"not loaded: {problem}"
         else:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from capture.stats import Outcome
 from capture.store.senders import Sender
 from rhapsode.look.database import OLDEST_MAJOR, DatabaseLook
+from rhapsode.look.filters import examine_filters
 from rhapsode.look.finding import Finding
 from rhapsode.look.forecast import days_until_full
 from rhapsode.look.machine import MachineLook
@@ -41,6 +42,7 @@ def examine(
         *ports,
         *_drops(machine),
         *_journals(machine),
+        *examine_filters(machine.filters, now_us),
         _aside(machine),
         *_database(machine, database),
         *_senders(machine, database, now_us),

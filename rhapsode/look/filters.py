@@ -1,4 +1,7 @@
-"""Filter scripts as a person on call sees them: a table, and what a doctor says of them. Looks at nothing."""
+"""Filter scripts as a person on call sees them: a table, and what a doctor says of them.
+
+Pure: looks at nothing itself.
+"""
 
 from collections.abc import Iterator
 
@@ -8,9 +11,18 @@ from rich.text import Text
 
 from api.filters import Filters, FilterScript, warnings_of
 from capture.script_report import MemoryReport, ScriptErrors
+from rhapsode.look.finding import Finding
 from rhapsode.look.table import plain_table
-from rhapsode.look.words import in_bytes, short
+from rhapsode.look.words import duration, in_bytes, short
 
+GOES_ON_US = 300_000_000
+"""A script that failed so lately is taken to fail still."""
+RECENT_US = 24 * 3_600_000_000
+"""An error is worth a word for so long."""
+_MEND = "mend the file, or take it out of the folder; `rhapsode filter check` shows all that is wrong with it"
+_SWITCHES = (
+    "see that the account of the service may read and write DATA/journal/filters, and that there is room"
+)
 _NOTHING = "–"
 _STYLES = {"running": "green", "switched off": "bold red", "not loaded": "bold red", "disabled": "yellow"}
 _MOST_ERRORS = 5
@@ -27,6 +39,48 @@ def render(filters: Filters) -> RenderableType:
     parts += [lines for each in filters.scripts if (lines := _errors(each)) is not None]
     parts.append(Text("\n").join([_memory("cache", filters.cache), _memory("HashTable", filters.hash_table)]))
     return Group(*(piece for part in parts for piece in (part, "")))
+
+
+def examine_filters(filters: Filters, now_us: int) -> Iterator[Finding]:
+    """What is wrong with scripts and what to do; nothing where there are none."""
+    for script in filters.scripts:
+        yield from _examine_script(script)
+        yield from _examine_errors(script, now_us)
+    for problem in filters.other_problems():
+        if problem.is_left_out:
+            yield Finding("filters", "problem", f"filter scripts: {problem}", _MEND)
+        else:
+            yield Finding("filters", "note", f"filter scripts: {problem}")
+    for words in filters.trouble:
+        yield Finding("filters", "problem", f"filter scripts: {words}", _SWITCHES)
+    if running := [each.name for each in filters.scripts if each.state == "running"]:
+        yield Finding("filters", "ok", f"filter scripts run: {', '.join(running)}")
+
+
+def _examine_script(script: FilterScript) -> Iterator[Finding]:
+    advice = _MEND
+    if script.state == "switched off":
+        advice = (
+            "mend it, and it runs again by itself; or, as it is:"
+            f" `rhapsode filter enable {script.name}`. The packet is a capture in DATA/journal/filters"
+        )
+    for words in script.warnings():
+        yield Finding("filters", "problem", words, advice)
+    if script.state == "disabled":
+        yield Finding("filters", "note", f"filter script {script.name} does not run: {script.why}")
+
+
+def _examine_errors(script: FilterScript, now_us: int) -> Iterator[Finding]:
+    last = max(script.counts.errors, key=lambda error: error.last_us, default=None)
+    if last is None or now_us - last.last_us > RECENT_US:
+        return
+    ago = duration(max(0, now_us - last.last_us) / 1e6)
+    where = f"line {last.line}: " if last.line else ""
+    words = f"filter script {script.name} failed {ago} ago: {where}{last.words}"
+    if script.state == "running" and now_us - last.last_us < GOES_ON_US:
+        yield Finding("filters", "problem", words, "mend that line; `rhapsode filter list` counts its errors")
+    else:
+        yield Finding("filters", "note", words)
 
 
 def _scripts(scripts: list[FilterScript]) -> Table:

@@ -2,10 +2,11 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.figures import Journal, read_journals
+from api.filters import Filters, read_filters
 from capture.journal.aside import list_aside
 from capture.journal.room import Disk, Room
 from capture.settings import JournalSettings
@@ -62,6 +63,8 @@ class MachineLook:
     aside: int
     """Packets set aside."""
     disk: DiskLook
+    filters: Filters = field(default_factory=Filters)
+    """The filter scripts, as the workers report them."""
 
     @property
     def runs(self) -> bool:
@@ -103,6 +106,7 @@ def look_at_machine(settings: Settings, look_s: float = LOOK_S) -> MachineLook:
         rates=_rates(before, journals, seconds),
         aside=len(list_aside(data_dir / "journal" / "aside")),
         disk=_look_at_disk(data_dir, settings.journal),
+        filters=read_filters(data_dir),
     )
 
 

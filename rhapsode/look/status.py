@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from api.filters import warnings_of
 from capture.route import MessageClass
 from capture.stats import Outcome
 from rhapsode.look.database import DatabaseLook
@@ -27,6 +28,7 @@ def status(settings: Settings, machine: MachineLook, database: DatabaseLook) -> 
         "packets": _packets(machine),
         "journals": _journals(machine),
         "aside": machine.aside,
+        "filters": _filters(machine),
         "database": _database(database),
         "classes": _classes(settings, database, now_us),
         "disk": _disk(settings, machine, database, now_us),
@@ -63,6 +65,13 @@ def _journals(machine: MachineLook) -> list[Json]:
         }
         for journal in machine.journals
     ]
+
+
+def _filters(machine: MachineLook) -> Json:
+    return {
+        "scripts": [{"name": each.name, "state": each.state} for each in machine.filters.scripts],
+        "warnings": list(warnings_of(machine.filters)),
+    }
 
 
 def _database(database: DatabaseLook) -> Json:

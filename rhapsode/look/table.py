@@ -127,7 +127,14 @@ def _foot(status: Json) -> Text:
     if status["aside"]:
         words = f"aside     {status['aside']:,} packets: see rhapsode journal aside list"
         lines.append(Text(words, style="yellow"))
+    lines += [Text(f"filters   {words}", style="yellow") for words in _filters(status["filters"])]
     return Text("\n").join(lines)
+
+
+def _filters(filters: Json) -> list[str]:
+    """Of scripts that run as they should there is nothing to say."""
+    disabled = [each["name"] for each in filters["scripts"] if each["state"] == "disabled"]
+    return [*filters["warnings"], *(f"disabled: {name}" for name in disabled)]
 
 
 def _disk(disk: Json, database: Json) -> Text:
