@@ -63,6 +63,10 @@ end
 
 local modules = {} -- name -> { value = … }, or LOADING
 local LOADING = {}
+for name in gmatch("bit coroutine math os string table", "%a+") do
+    -- `local bit = require "bit"` is how people write it.
+    modules[name] = { value = environment[name] }
+end
 
 local function is_module_name(name)
     if not find(name, "^[%w_./-]+$") then

@@ -183,6 +183,11 @@ def test_what_tells_the_time_is_left(lua: LuaState) -> None:
     assert difference == 1
 
 
+@pytest.mark.parametrize("name", ["bit", "coroutine", "math", "os", "string", "table"])
+def test_library_that_is_there_can_be_required_too(lua: LuaState, name: str) -> None:
+    assert run(lua, f"return require('{name}') == {name}") == (True,)
+
+
 @pytest.mark.parametrize(
     "way",
     [
