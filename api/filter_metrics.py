@@ -17,8 +17,8 @@ from capture.script_report import BOUNDS_S, OTHERS, MemoryReport, Series, add_se
 _TOTAL = "_total"
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*+\Z")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*+\Z")
-_OURS = ("rhapsode_", "process_", "python_")
-"""A second metric of such a name would make the whole page unreadable."""
+_PREFIX = "rhapsode_script_"
+"""Before the names that scripts give: a second metric of one of our names would make the page unreadable."""
 
 
 def filter_metrics(filters: Filters) -> Iterator[Metric]:
@@ -41,7 +41,8 @@ def own_metrics(series: Iterable[Series]) -> Iterator[Metric]:
             families.setdefault(each.name, []).append(each)
     for name, members in sorted(families.items()):
         alike = [each for each in members if each.is_like(members[0])]
-        yield _histogram(name, alike) if members[0].counts else _counter(name, alike)
+        make = _histogram if members[0].counts else _counter
+        yield make(f"{_PREFIX}{name}", alike)
 
 
 def _counters(scripts: Sequence[FilterScript]) -> Iterator[Metric]:
@@ -134,10 +135,8 @@ def _memory(name: str, words: str, memory: MemoryReport) -> Iterator[Metric]:
 
 
 def _is_legal(series: Series) -> bool:
-    return (
-        bool(_METRIC_NAME.match(series.name))
-        and not series.name.startswith(_OURS)
-        and all(_LABEL_NAME.match(label) and label != "le" for label in series.labels)
+    return bool(_METRIC_NAME.match(series.name)) and all(
+        _LABEL_NAME.match(label) and label != "le" for label in series.labels
     )
 
 

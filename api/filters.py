@@ -112,7 +112,7 @@ def put_together(reports: Sequence[Reported], off: Off, trouble: str = "") -> Fi
         trouble=list(dict.fromkeys(filter(None, troubles))),
         cache=_memory([(each.runs, each.worker.cache) for each in reports]),
         hash_table=_memory([(each.runs, each.worker.hash_table) for each in reports]),
-        series=add_series([series for each in workers for series in (*each.earlier, *each.series)]),
+        series=add_series([series for each in workers for series in (*each.series, *each.earlier)]),
         series_refused=sum(each.series_refused for each in workers),
         off=off,
     )

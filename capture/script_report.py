@@ -25,6 +25,9 @@ find one: `min((ns // FIRST_BUCKET_NS).bit_length(), BUCKETS - 1)`."""
 BOUNDS_S = tuple((FIRST_BUCKET_NS << index) / 1e9 for index in range(BUCKETS - 1))
 MOST_REASONS = 50
 """Of drops told apart, and of lines with errors: what scripts make up must not fill the memory of others."""
+MOST_EARLIER = 2000
+"""Series of earlier lives that are carried on. Labels that never come back would else add up for ever."""
+SCRIPT_LABEL = "script"
 OTHERS = "others"
 """The reason of drops beyond that. Errors beyond it count for line 0."""
 
@@ -142,7 +145,9 @@ class Series(msgspec.Struct):
     """One series of a metric that scripts keep themselves."""
 
     name: str
+    """As the script gave it."""
     labels: dict[str, str]
+    """SCRIPT_LABEL, and those that the script gave."""
     value: float
     """A counter's value, or the sum of what was observed."""
     counts: list[int] = []
@@ -178,6 +183,7 @@ class WorkerReport(msgspec.Struct):
     """Its name: `0000`."""
     pid: int = msgspec.field(default_factory=os.getpid)
     written_us: int = 0
+    """When something in it last changed."""
     scripts: list[ScriptReport] = []
     """In the order in which they run."""
     problems: list[FolderProblem] = []
@@ -197,7 +203,7 @@ class WorkerReport(msgspec.Struct):
     def carry_on(self, previous: "WorkerReport | None") -> None:
         """Go on with the counts of the worker's life before; to be called once, when `scripts` are made.
 
-        A script that is gone takes its counts along: to keep them would show it for ever.
+        A script that is gone takes its counts and metrics along: to keep them would show it for ever.
         """
         if previous is None:
             return
@@ -207,7 +213,9 @@ class WorkerReport(msgspec.Struct):
         self.cache.evicted += previous.cache.evicted
         self.hash_table.evicted += previous.hash_table.evicted
         self.series_refused += previous.series_refused
-        self.earlier = add_series([*previous.earlier, *previous.series])
+        names = {each.name for each in self.scripts}
+        before = add_series([*previous.series, *previous.earlier])
+        self.earlier = [each for each in before if each.labels.get(SCRIPT_LABEL) in names][:MOST_EARLIER]
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -232,20 +240,23 @@ def report_path(filters: Path, journal: str) -> Path:
 
 
 def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
-    """Replace the worker's report; JournalError when that cannot be done.
+    """Replace the worker's report if it has changed; JournalError when that cannot be done.
 
     In the page cache at once, like the figures: it survives the death of the process. It is not synced, since
     that would hold up packets once a second for a few counts.
     """
-    report.written_us = now_us
     path = report_path(filters, report.journal)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and path.read_bytes() == _encoder.encode(report):
+            return
+        report.written_us = now_us
         if not filters.is_dir():
             make_directory(filters)
         temporary.write_bytes(_encoder.encode(report))
         temporary.replace(path)
-    except OSError as error:
+    # UnicodeEncodeError: text of a script that is no text.
+    except (OSError, UnicodeEncodeError) as error:
         raise JournalError(f"the report of the filter scripts, {path}, cannot be written: {error}") from error
 
 
@@ -290,16 +301,17 @@ def _runs(lock: Path, pid: int) -> bool:
 def add_series(all_series: Sequence[Series]) -> list[Series]:
     """One series for each name and labels, in the order of their first.
 
-    Of two that cannot be added, because a script has been edited in between, the later is taken.
+    Of two that cannot be added, because a script has been edited in between, the first is taken: give the
+    newer ones first.
     """
     added: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
     for each in all_series:
         key = (each.name, tuple(sorted(each.labels.items())))
         known = added.get(key)
-        if known is not None and known.is_like(each):
-            known.add(each)
-        else:
+        if known is None:
             added[key] = msgspec.structs.replace(each, counts=[*each.counts])
+        elif known.is_like(each):
+            known.add(each)
     return list(added.values())
 
 

@@ -13,7 +13,7 @@ Source: the Prometheus data model (names of metrics and labels). Knows no Lua an
 import re
 from bisect import bisect_left
 
-from capture.script_report import Series
+from capture.script_report import SCRIPT_LABEL, Series
 from capture.text import to_text
 
 BOUNDS = (
@@ -28,7 +28,6 @@ MOST_LABELS = 8
 MOST_LABEL_CHARS = 200
 """Longer values are cut."""
 MOST_NAME_CHARS = 100
-SCRIPT_LABEL = "script"
 
 _TOTAL = "_total"
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*+")

@@ -10,6 +10,7 @@ from capture.journal.directory import READ_LOCK, lock
 from capture.script_report import (
     BOUNDS_S,
     BUCKETS,
+    MOST_EARLIER,
     MOST_REASONS,
     OTHERS,
     FolderProblem,
@@ -210,13 +211,15 @@ def test_first_life_has_nothing_to_carry_on() -> None:
 
 
 def test_metrics_of_scripts_go_on_over_any_number_of_lives() -> None:
-    lives = [a_worker(), a_worker(), a_worker()]
+    lives = [a_worker(mask=0), a_worker(mask=0), a_worker(mask=0)]
 
     for number, life in enumerate(lives):
         life.carry_on(lives[number - 1] if number else None)
-        life.series = [Series("calls", {"trunk": "a"}, 10.0)]
+        life.series = [Series("calls", {"script": "mask.lua"}, 10.0)]
 
-    assert add_series([*lives[2].earlier, *lives[2].series]) == [Series("calls", {"trunk": "a"}, 30.0)]
+    assert add_series([*lives[2].series, *lives[2].earlier]) == [
+        Series("calls", {"script": "mask.lua"}, 30.0)
+    ]
 
 
 def test_series_are_added_by_name_and_labels_and_leave_what_they_are_made_of_alone() -> None:
@@ -230,11 +233,49 @@ def test_series_are_added_by_name_and_labels_and_leave_what_they_are_made_of_alo
     assert first.counts == [1, 0]
 
 
-def test_series_with_other_buckets_is_the_later_one() -> None:
-    was_counter = Series("seconds", {}, 9.0)
+def test_of_series_with_other_buckets_the_first_is_taken() -> None:
     is_histogram = Series("seconds", {}, 2.5, [0, 2], [0.1])
+    was_counter = Series("seconds", {}, 9.0)
 
-    assert add_series([was_counter, is_histogram]) == [is_histogram]
+    assert add_series([is_histogram, was_counter]) == [is_histogram]
+
+
+def test_metrics_of_a_script_that_is_gone_are_not_carried_on_and_no_more_than_can_be_held() -> None:
+    before = a_worker(mask=1, gone=1)
+    before.series = [Series("calls", {"script": "gone.lua"}, 1.0)]
+    before.series += [
+        Series("calls", {"script": "mask.lua", "to": str(number)}, 1.0) for number in range(MOST_EARLIER)
+    ]
+    before.earlier = [Series("old", {"script": "mask.lua"}, 1.0)]
+    now = a_worker(mask=0)
+
+    now.carry_on(before)
+
+    assert now.earlier == before.series[1:]
+
+
+def test_report_that_says_nothing_new_is_not_written(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    report = a_worker(mask=7)
+    write_report(filters, report, 9)
+    before = report_path(filters, "0000").stat()
+
+    write_report(filters, report, 10)
+    unchanged = report_path(filters, "0000").stat()
+    report.scripts[0].calls += 1
+    write_report(filters, report, 11)
+
+    assert (unchanged.st_ino, unchanged.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert read_report(filters, "0000") == report
+    assert report.written_us == 11
+
+
+def test_text_that_is_none_is_said_and_not_raised(journal_dir: Path) -> None:
+    report = a_worker(mask=7)
+    report.scripts[0].why = "\udcff"
+
+    with pytest.raises(JournalError, match="cannot be written"):
+        write_report(filters_directory(journal_dir), report, 9)
 
 
 def test_last_words_are_those_of_the_later_error() -> None:
