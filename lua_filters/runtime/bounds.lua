@@ -11,6 +11,7 @@ jit.off() -- hooks do not fire in compiled code
 local error, pcall, select, type = error, pcall, select, type
 local byte, gsub, match, sub = string.byte, string.gsub, string.match, string.sub
 local collectgarbage, getinfo, resume = collectgarbage, debug.getinfo, coroutine.resume
+local UNBOUND = -math.huge
 
 local STEP = 1000 -- instructions between two looks
 local STEPS = budget / STEP
@@ -113,7 +114,7 @@ local function on_step()
     local kind, words
     if steps > STEPS then
         kind, words = "instructions", OUT_OF_INSTRUCTIONS
-    elseif collectgarbage("count") > LIMIT_KIB and not has_room(0) then
+    elseif steps > 0 and collectgarbage("count") > LIMIT_KIB and not has_room(0) then
         kind, words = "memory", OUT_OF_MEMORY
     else
         return
@@ -178,10 +179,12 @@ local function bind(called)
     return bounded
 end
 
-local function unbound(called, ...)
-    -- A call of ours that takes as long as it takes.
-    steps = -math.huge
-    return called(...)
+local function unbind(called)
+    -- A function of ours that Python calls, and that nothing interrupts.
+    return function(...)
+        steps = UNBOUND
+        return called(...)
+    end
 end
 
 ours[on_step], ours[failed], ours[finish] = true, true, true
@@ -250,5 +253,5 @@ return {
     charge = charge,
     reserve = reserve,
     resume_nested = resume_nested,
-    unbound = unbound,
+    unbind = unbind,
 }

@@ -9,7 +9,7 @@ local bounds, environment, find_module = ...
 local error, loadstring, pcall, rawget, setfenv, type = error, loadstring, pcall, rawget, setfenv, type
 local byte, find, format = string.byte, string.find, string.format
 local gmatch, gsub, sub = string.gmatch, string.gsub, string.sub
-local as_function, bind, unbound = python.as_function, bounds.bind, bounds.unbound
+local as_function, bind, unbind = python.as_function, bounds.bind, bounds.unbind
 
 python = nil
 
@@ -138,7 +138,7 @@ local function library(source, name, ...)
         services[index] = as_function(services[index])
     end
     local prelude = assert(loadstring(source, "=[" .. name .. "]"))
-    return bind_all(unbound(prelude, environment, unpack(services)))
+    return bind_all(prelude(environment, unpack(services)))
 end
 
-return load_bound, library, global
+return unbind(load_bound), unbind(library), unbind(global)
