@@ -138,13 +138,30 @@ environment.cache = sealed("cache", cache)
 
 -- ---- tables ----
 
+-- What a table has: nothing, one value, or the names and values of a row.
+local function value_or_row(...)
+    local length = select("#", ...)
+    if length < 2 then
+        return (...)
+    end
+    local given, row = { ... }, {}
+    for index = 1, length, 2 do
+        row[given[index]] = given[index + 1]
+    end
+    return row
+end
+
+local function found(value, ...)
+    if value == nil and ... then
+        error("lookup.file: " .. ..., 3)
+    end
+    return value_or_row(value, ...)
+end
+
 environment.lookup = sealed("lookup", {
     file = function(file, key)
         file, key = text(file, "lookup.file: the file"), text(key, "lookup.file: the key")
-        local value, words = lookup(file, key)
-        if words then
-            error("lookup.file: " .. words, 2)
-        end
+        local value = found(lookup(file, key))
         return value
     end,
 })

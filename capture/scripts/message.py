@@ -1,0 +1,91 @@
+"""A script of our own API, loaded into a state of its own; docs/lua.md is the page for who writes one.
+
+Knows no folder, switch or worker, and nothing of what a packet holds.
+"""
+
+from collections.abc import Mapping
+from importlib import resources
+
+from capture.route import RTCP, SIP
+from capture.scripts.at_hand import MessageServices, joined, share_of
+from capture.scripts.folder import Script
+from capture.scripts.host import Host
+from capture.scripts.lua import Function, LuaState, Service, Value
+from capture.scripts.services import Services
+from capture.scripts.tables import names_in
+from capture.scripts.worker_services import WorkerServices, hash_of
+
+LOG = 100
+PROTOCOL_TYPES = 256
+"""Chunk 0x000b has one byte."""
+
+Settings = Mapping[str, str | int | float | bool]
+FunctionsByType = dict[int, tuple[Function, ...]]
+
+
+def load_new_script(
+    script: Script, state: LuaState, host: Host, services: Services, settings: Settings
+) -> FunctionsByType:
+    """Run the script's top level in its new state: what is to be called for packets of which HEP type.
+
+    `settings` are the script's own. ScriptError when it cannot be loaded.
+    """
+    _add(state, "names.lua")
+    _add(state, "json.lua")
+    on_sip, on_rtcp, on_log, on_any = _add_message_library(state, host)
+    _add_service_library(state, script, services, settings)
+    services.tables.want(names_in(script.source))
+    state.call(state.load(script.name, script.source))
+    defined = {point.name for point in script.entry_points}
+    functions: FunctionsByType = {}
+    if "on_packet" in defined:
+        functions = dict.fromkeys(range(PROTOCOL_TYPES), (on_any,))
+    for name, protocol_type, function in (
+        ("on_sip", SIP, on_sip),
+        ("on_rtcp", RTCP, on_rtcp),
+        ("on_log", LOG, on_log),
+    ):
+        if name in defined:
+            functions[protocol_type] = (function,)
+    return functions
+
+
+def _add_message_library(state: LuaState, host: Host) -> tuple[Function, ...]:
+    of_message = MessageServices(host)
+    return _add(
+        state,
+        "message.lua",
+        of_message.sdp,
+        of_message.log_text,
+        share_of,
+        of_message.mask,
+        of_message.remove_header,
+        of_message.redact_body,
+        of_message.redact_sdp_keys,
+        joined,
+    )
+
+
+def _add_service_library(state: LuaState, script: Script, services: Services, settings: Settings) -> None:
+    given: list[Value] = []
+    for name, value in settings.items():
+        given += (name.encode(), value.encode() if isinstance(value, str) else value)
+    of_worker = WorkerServices(script.name, services)
+    _add(
+        state,
+        "services.lua",
+        of_worker.count,
+        of_worker.observe,
+        of_worker.say,
+        of_worker.cache_get,
+        of_worker.cache_set,
+        of_worker.cache_delete,
+        of_worker.lookup,
+        hash_of,
+        lambda: tuple(given),
+    )
+
+
+def _add(state: LuaState, library: str, *services: Service) -> tuple[Function, ...]:
+    source = resources.files("lua_filters").joinpath("runtime", library).read_bytes()
+    return state.add_library(library, source, *services)

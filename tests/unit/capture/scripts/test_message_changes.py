@@ -1,0 +1,244 @@
+"""What scripts of our own API change of a message."""
+
+import pytest
+
+from capture.draft import Draft
+from capture.errors import ScriptError
+from tests.support.drafts import INVITE, a_draft
+from tests.support.filtering import Filter, run_on_sip, tags_of
+
+CALL = (
+    INVITE[:-4]
+    .replace(b"alice", b"+491701234567")
+    .replace(b"Content-Length: 0", b"X-Tenant: one\r\nx-tenant: two")
+    + b"\r\nP-Asserted-Identity: <sip:+491701234567@example.org>"
+    + b"\r\nContent-Length: 5\r\n\r\nhello"
+)
+WRAPPED = b'{"payload": "' + CALL.replace(b"\r\n", b"\\r\\n") + b'"}'
+
+
+def error_of(body: str, draft: Draft | None = None) -> str:
+    with pytest.raises(ScriptError) as caught:
+        run_on_sip(body, draft)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name", "stored"),
+    [
+        ("from_user", "'x'", "from_user", "x"),
+        ("from_user", "5", "from_user", "5"),
+        ("user_agent", "nil", "user_agent", None),
+        ("method", "'BYE'", "method", "BYE"),
+        ("node", "'sbc'", "node_name", "sbc"),
+        ("source", "'2001:db8::0001'", "source", "2001:db8::1"),
+        ("source_port", "5070", "source_port", 5070),
+        ("destination_port", "'5070'", "destination_port", 5070),
+        ("capture_id", "7", "capture_id", 7),
+        ("session_id", "'other'", "sid", "other"),
+        ("correlation_id", "'leg'", "correlation_id", "leg"),
+        ("time", "1795000000.25", "time_us", 1_795_000_000_250_000),
+        ("protocol_type", "100", "protocol_type", 100),
+    ],
+)
+def test_field_is_set(field: str, value: str, name: str, stored: object) -> None:
+    assert run_on_sip(f"set('{field}', {value})").changes == {name: stored}
+
+
+def test_payload_that_is_set_is_read_anew() -> None:
+    draft = run_on_sip(
+        "set('payload', (message.payload:gsub('alice', 'carol'))) tag('user', message.from_user)"
+    )
+
+    assert draft.payload == INVITE.replace(b"alice", b"carol")
+    assert tags_of(draft) == {"user": "carol"}
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("body", "use redact_body(), or set the payload"),
+        ("status", "set method: of a response it is the status"),
+        ("is_request", "it follows from the payload"),
+        ("transport", "it follows from the packet"),
+        ("profile", "use route(profile)"),
+    ],
+)
+def test_field_that_cannot_be_set_says_what_to_do(field: str, why: str) -> None:
+    assert error_of(f"set('{field}', 'x')") == f"a.lua:2: {field} cannot be set: {why}"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("set('from_usr', 'x')", 'set: there is no field "from_usr" (did you mean from_user?)'),
+        ("set('node_name', 'x')", 'set: there is no field "node_name" (did you mean node?)'),
+        ("set(nil, 'x')", "set: there is no field nil"),
+        ("set('from_user', {})", "from_user is text or a number, not a table"),
+        ("set('from_user', true)", "from_user is text"),
+        ("set('source', 'home')", "source is an IPv4 or IPv6 address"),
+        ("set('source_port', 70000)", "source_port is a whole number from 0 to 65535"),
+        ("set('source_port', nil)", "source_port is a whole number from 0 to 65535"),
+        ("set('capture_id', 1.5)", "capture_id is a whole number from 0 to 4294967295"),
+        ("set('session_id', '')", "session_id: a session id is text that is not empty"),
+        ("set('payload', nil)", "payload: the payload is text"),
+        ("set('node', tag)", "node is text or a number, not a function"),
+    ],
+)
+def test_value_that_cannot_be_is_an_error(call: str, words: str) -> None:
+    assert error_of(call) == f"a.lua:2: {words}"
+
+
+def test_field_of_sip_of_another_packet_is_an_error() -> None:
+    script = Filter("function on_log(line)\nset('from_user', 'x')\nend")
+
+    with pytest.raises(ScriptError, match=r"a\.lua:2: from_user: this packet is not SIP"):
+        script.run(a_draft(b"hello", protocol_type=100))
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"), [("'x'", "x"), ("5", "5"), ("0.5", "0.5"), ("true", "true"), ("nil", None)]
+)
+def test_tag_is_text(value: str, stored: str | None) -> None:
+    assert tags_of(run_on_sip(f"tag('name', {value})")) == {"name": stored}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("tag(nil, 'x')", "tag: the name is text, not nil"),
+        ("tag('', 'x')", "tag: the name of a tag has 1 to 64 printable characters"),
+        ("tag(('x'):rep(65), 'x')", "tag: the name of a tag has 1 to 64 printable characters"),
+        ("tag('name', {})", "tag: the value is text, not a table"),
+    ],
+)
+def test_tag_that_cannot_be_is_an_error(call: str, words: str) -> None:
+    assert error_of(call) == f"a.lua:2: {words}"
+
+
+def test_removed_header_is_gone_from_the_payload_alone() -> None:
+    draft = run_on_sip(
+        "remove_header('X-TENANT') tag('left', tostring(message:header('X-Tenant')))", a_draft(CALL)
+    )
+
+    assert draft.payload == CALL.replace(b"X-Tenant: one\r\nx-tenant: two\r\n", b"")
+    assert tags_of(draft) == {"left": "nil"}
+
+
+def test_header_that_is_not_there_is_removed_in_peace() -> None:
+    assert run_on_sip("remove_header('X-None')").payload == INVITE
+
+
+def test_masked_user_is_hidden_in_its_field_and_in_every_header() -> None:
+    draft = run_on_sip(
+        "mask('from_user', 3) tag('user', message.from_user) tag('pai', message.pai_user)", a_draft(CALL)
+    )
+
+    assert draft.payload == CALL.replace(b"+491701234567", b"**********567")
+    assert tags_of(draft) == {"user": "**********567", "pai": "**********567"}
+    assert draft.read("call_id") == "abc@192.0.2.1"
+
+
+def test_mask_hides_all_where_nothing_is_to_be_kept() -> None:
+    draft = run_on_sip("mask('from_user')", a_draft(CALL))
+
+    assert draft.read("from_user") == "*************"
+
+
+def test_mask_of_a_user_that_is_not_there_does_nothing() -> None:
+    assert run_on_sip("mask('auth_user', 3)").changes == {}
+
+
+def test_mask_hides_also_what_a_script_has_set() -> None:
+    draft = run_on_sip("set('from_user', '004917099') mask('from_user', 2)", a_draft(CALL))
+
+    assert draft.read("from_user") == "*******99"
+
+
+@pytest.mark.parametrize(
+    "field", ["from_user", "to_user", "ruri_user", "contact_user", "pai_user", "auth_user"]
+)
+def test_each_user_can_be_masked(field: str) -> None:
+    payload = CALL.replace(
+        b"X-Tenant: one",
+        b'Contact: <sip:carol@192.0.2.1>\r\nAuthorization: Digest username="eve"\r\nX-Tenant: one',
+    )
+    before = a_draft(payload).read(field)
+
+    draft = run_on_sip(f"mask('{field}', 1)", a_draft(payload))
+
+    assert draft.read(field) == "*" * (len(str(before)) - 1) + str(before)[-1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("mask('from')", 'mask: "from" is not one of the users (did you mean from_user?)'),
+        ("mask('user_agent')", 'mask: "user_agent" is not one of the users'),
+        ("mask('from_user', -1)", "mask: keep_last is a whole number from 0 to 1000, not -1"),
+        ("mask('from_user', 1.5)", "mask: keep_last is a whole number from 0 to 1000, not 1.5"),
+        ("mask('from_user', 1e300)", "mask: keep_last is a whole number from 0 to 1000, not 1e+300"),
+        ("mask('from_user', '3')", 'mask: keep_last is a whole number from 0 to 1000, not "3"'),
+        ("route('calls')", "route: a profile is one of call, registration, default"),
+        ("route(nil)", "route: the profile is text, not nil"),
+        ("remove_header(nil)", "remove_header: the name is text, not nil"),
+        ("correlate()", "correlate: no value"),
+        ("correlate(nil)", "correlate: value 1 is text, not nil"),
+        ("correlate('a', nil)", "correlate: value 2 is text, not nil"),
+    ],
+)
+def test_change_that_cannot_be_is_an_error(call: str, words: str) -> None:
+    assert error_of(call) == f"a.lua:2: {words}"
+
+
+def test_redacted_body_has_its_length() -> None:
+    draft = run_on_sip("redact_body() tag('body', message.body)", a_draft(CALL))
+
+    assert draft.payload == CALL.replace(b"hello", b"xxxxx")
+    assert tags_of(draft) == {"body": "xxxxx"}
+
+
+def test_keys_of_a_session_description_are_redacted_alone() -> None:
+    sdp = b"v=0\r\nm=audio 1 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n"
+    payload = CALL.replace(b"hello", sdp)
+
+    assert run_on_sip("redact_sdp_keys()", a_draft(payload)).payload == payload.replace(
+        b"c2VjcmV0", b"xxxxxxxx"
+    )
+
+
+@pytest.mark.parametrize(
+    "call", ["redact_body()", "mask('from_user', 3)", "remove_header('X-Tenant')", "redact_sdp_keys()"]
+)
+def test_sip_inside_json_is_taken_out_of_it_to_be_changed(call: str) -> None:
+    assert run_on_sip(call, a_draft(WRAPPED)).payload == run_on_sip(call, a_draft(CALL)).payload
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["redact_body()", "mask('from_user', 3)", "remove_header('X')", "redact_sdp_keys()", "route('call')"],
+)
+def test_what_is_of_sip_alone_is_an_error_elsewhere(call: str) -> None:
+    script = Filter(f"function on_packet(packet)\n{call}\nend")
+
+    with pytest.raises(ScriptError, match=r"a\.lua:2: .*: this packet is not SIP"):
+        script.run(a_draft(b"hello", protocol_type=100))
+
+
+def test_correlation_by_one_value_is_that_value() -> None:
+    assert run_on_sip("correlate('leg')").changes == {"correlation_id": "leg"}
+
+
+def test_correlation_by_several_values_is_a_hash_of_them() -> None:
+    one, other, swapped = (
+        run_on_sip(f"correlate({values})").changes["correlation_id"]
+        for values in ("'a', 'b'", "message.from_user and 'a', 'b'", "'b', 'a'")
+    )
+
+    assert one == other != swapped
+    assert len(str(one)) == 32
+
+
+@pytest.mark.parametrize("profile", ["call", "registration", "default"])
+def test_message_is_routed(profile: str) -> None:
+    assert run_on_sip(f"route('{profile}')").changes == {"profile": profile}
