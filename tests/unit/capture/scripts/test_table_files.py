@@ -181,12 +181,6 @@ def test_any_bytes_are_a_table_or_words(data: bytes) -> None:
 def test_json_that_is_written_is_read_back(values: dict[str, str | bool | float]) -> None:
     table = parse_table("a.json", json.dumps(values).encode())
 
-    if any(
-        "\ud800" <= character <= "\udfff"
-        for text in (*values, *map(str, values.values()))
-        for character in text
-    ):
-        return
     if isinstance(table, Table):
         assert table.entries == {
             key.encode(): value.encode() if isinstance(value, str) else value for key, value in values.items()
