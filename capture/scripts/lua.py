@@ -24,6 +24,7 @@ Function = NewType("Function", object)
 """A function of a state, of use in that state only."""
 
 _PLAIN = frozenset((bool, int, float, bytes, type(None)))
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
 _BACKSTOP_BYTES = 448 * 1024 * 1024
 """Above a state's limit: only a single huge text, made between two looks of the hook, meets it."""
 _LOCATED = re.compile(r"(?P<file>[^\n]*?\.lua):(?P<line>[0-9]+): (?P<words>.*)", re.DOTALL)
@@ -69,9 +70,13 @@ class LuaState:
     def add_library(self, name: str, source: bytes, *services: Service) -> tuple[Function, ...]:
         """Run a prelude of ours, which may use all of Lua; what it returns are functions to call.
 
-        Its `...` are the table of what scripts see, and the services. Errors of its own are LuaError.
+        Its `...` are the table of what scripts see, and the services. ScriptError if it does not run.
         """
-        found = self._library(source, name.encode(), *[self._guarded(service) for service in services])
+        guarded = [self._guarded(service) for service in services]
+        try:
+            found = self._library(source, name.encode(), *guarded)
+        except luajit21.LuaError as error:
+            raise ScriptError("error", str(error), name) from None
         if found is None:
             return ()
         return tuple(found) if isinstance(found, tuple) else (Function(found),)
@@ -100,6 +105,7 @@ class LuaState:
 
         What a service has raised is raised again when the call has ended.
         """
+        outcome: Any
         try:
             outcome = function(*arguments)  # type: ignore[operator]
         except luajit21.LuaMemoryError:
@@ -112,7 +118,8 @@ class LuaState:
         if outcome is None:
             return ()
         if outcome[0]:
-            return tuple(outcome[1:])
+            results: tuple[Value, ...] = outcome[1:]
+            return results
         raise self._error(outcome[1].decode(), outcome[2])
 
     @property
@@ -141,9 +148,8 @@ class LuaState:
                     return None, b"only texts, numbers and booleans can be given here"
             try:
                 found = service(*arguments)
-                for value in found if isinstance(found, tuple) else (found,):
-                    if value.__class__ not in _PLAIN:
-                        raise TypeError(f"a service returned {value.__class__.__name__}")
+                if found.__class__ is not bytes:
+                    _check(found)
             except BaseException as failure:  # noqa: BLE001 (raised again by `call`)
                 self._failure = failure
                 return None
@@ -162,6 +168,14 @@ class LuaState:
             end = file.removeprefix(_SHORTENED)
             file = next((known for known in self._files if known.endswith(end)), file)
         return ScriptError(kind, located["words"], file, int(located["line"]))
+
+
+def _check(found: object) -> None:
+    """TypeError for what lupa would make an object of, or an exception."""
+    for value in found if isinstance(found, tuple) else (found,):
+        is_whole = value.__class__ is int
+        if value.__class__ not in _PLAIN or (is_whole and not _LEAST <= value <= _GREATEST):
+            raise TypeError(f"a service returned {value!r:.100}")
 
 
 def _refuse_attribute(_object: object, _name: object, _is_setting: bool) -> object:

@@ -11,7 +11,7 @@ jit.off() -- hooks do not fire in compiled code
 local error, pcall, select, type = error, pcall, select, type
 local byte, gsub, match, sub = string.byte, string.gsub, string.match, string.sub
 local collectgarbage, getinfo, resume = collectgarbage, debug.getinfo, coroutine.resume
-local UNBOUND = -math.huge
+local UNBOUND = -math.huge -- steps while no call is under way
 
 local STEP = 1000 -- instructions between two looks
 local STEPS = budget / STEP
@@ -24,12 +24,13 @@ local LIMIT_KIB = memory_limit / 1024
 local OUT_OF_INSTRUCTIONS = "more than " .. budget .. " instructions"
 local OUT_OF_MEMORY = "more than " .. memory_limit .. " bytes of memory"
 local TOO_DEEP = "calls through gsub, sort, format, os.time or coroutines are nested too deeply"
+local SERVICE_FAILED = "a service could not be called, as the stack is full"
 local NO_MEMORY = "not enough memory" -- LuaJIT's own words
 local PLAIN = { ["nil"] = true, boolean = true, number = true, string = true }
 
-local steps, collections, nested = 0, 0, 0 -- of the call at hand
-local stopped, stopped_words -- why the call is being ended: `instructions` or `memory`
-local ours = setmetatable({}, { __mode = "k" }) -- functions that are not interrupted: they put an end to a call
+local steps, collections, nested = UNBOUND, 0, 0 -- of the call at hand
+local stopped, stopped_words -- why the call is being ended: a kind of error, and its words
+local ours = setmetatable({}, { __mode = "k" }) -- functions that are not interrupted: they begin and end a call
 
 -- ---- the end of a call ----
 
@@ -74,6 +75,10 @@ local function caught(succeeded, ...)
     if (...) == NO_MEMORY then
         stop("memory", NO_MEMORY)
     end
+    if type((...)) == "userdata" then
+        -- An exception of Python's: raised by the door to a service itself, where the stack was full.
+        stop("error", SERVICE_FAILED)
+    end
     charge(STEPS_OF_ERROR)
     return false, ...
 end
@@ -106,6 +111,16 @@ local function reserve(size)
     -- Refuses what would be too large before it is made.
     if size > LARGE and not has_room(size / 1024) then
         stop("memory", OUT_OF_MEMORY)
+    end
+end
+
+local function with_room(service)
+    -- What a service returns is not to be refused memory: that error would go through Python's own frames.
+    return function(...)
+        if collectgarbage("count") > LIMIT_KIB and not has_room(0) then
+            stop("memory", OUT_OF_MEMORY)
+        end
+        return service(...)
     end
 end
 
@@ -149,6 +164,7 @@ end
 
 local function finish(succeeded, ...)
     -- Returns nothing, or true and the results, or false, the kind of error and its words.
+    steps = UNBOUND
     if stopped or not succeeded then
         return failed((...))
     end
@@ -179,15 +195,7 @@ local function bind(called)
     return bounded
 end
 
-local function unbind(called)
-    -- A function of ours that Python calls, and that nothing interrupts.
-    return function(...)
-        steps = UNBOUND
-        return called(...)
-    end
-end
-
-ours[on_step], ours[failed], ours[finish] = true, true, true
+ours[finish] = true
 
 -- ---- through C ----
 
@@ -253,5 +261,5 @@ return {
     charge = charge,
     reserve = reserve,
     resume_nested = resume_nested,
-    unbind = unbind,
+    with_room = with_room,
 }

@@ -9,7 +9,8 @@ local bounds, environment, find_module = ...
 local error, loadstring, pcall, rawget, setfenv, type = error, loadstring, pcall, rawget, setfenv, type
 local byte, find, format = string.byte, string.find, string.format
 local gmatch, gsub, sub = string.gmatch, string.gsub, string.sub
-local as_function, bind, unbind = python.as_function, bounds.bind, bounds.unbind
+local as_function = python.as_function
+local bind, with_room = bounds.bind, bounds.with_room
 
 python = nil
 
@@ -58,7 +59,7 @@ end
 -- ---- modules ----
 
 if find_module then
-    find_module = as_function(find_module)
+    find_module = with_room(as_function(find_module))
 end
 
 local modules = {} -- name -> { value = … }, or LOADING
@@ -135,10 +136,10 @@ end
 local function library(source, name, ...)
     local services = { ... }
     for index = 1, select("#", ...) do
-        services[index] = as_function(services[index])
+        services[index] = with_room(as_function(services[index]))
     end
     local prelude = assert(loadstring(source, "=[" .. name .. "]"))
     return bind_all(prelude(environment, unpack(services)))
 end
 
-return unbind(load_bound), unbind(library), unbind(global)
+return load_bound, library, global
