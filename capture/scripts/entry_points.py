@@ -7,6 +7,7 @@ Lua beyond such lines.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 NEW_KIND = ("on_sip", "on_rtcp", "on_log", "on_packet")
@@ -60,13 +61,20 @@ def find_definitions(code: str) -> list[EntryPoint]:
     return points
 
 
-def is_helper(point: EntryPoint, code: str) -> bool:
-    """Whether a function is called by the script itself, with something that a packet does not give."""
+def is_helper(point: EntryPoint, code: str, others: Iterable[str] = ()) -> bool:
+    """Whether a function is called by the script itself, with something that a packet does not give.
+
+    `others` is the code of other scripts that see its globals: a call in one that has no such function of its
+    own is one of this.
+    """
     if not point.parameters:
         return False
     name = r"\s*".join(re.escape(part) for part in re.split(r"([.:])", point.name))
-    calls = re.findall(rf"(?<![\w.:]){name}\s*[(\"'{{\[]", code)
-    return len(calls) > 1
+    call = re.compile(rf"(?<![\w.:]){name}\s*[(\"'{{\[]")
+    definition = re.compile(rf"\bfunction\s+{name}\s*\(")
+    if len(call.findall(code)) > len(definition.findall(code)):
+        return True
+    return any(call.search(other) and not definition.search(other) for other in others)
 
 
 def blank_out(source: str) -> str:

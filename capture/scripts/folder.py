@@ -7,12 +7,12 @@ stay out. What cannot be a script is named, and keeps the others from nothing. K
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from capture.scripts.entry_points import EntryPoint, find_entry_points, is_new_kind
+from capture.scripts.entry_points import EntryPoint, blank_out, find_entry_points, is_helper, is_new_kind
 
 SUFFIX = ".lua"
 TEST_SUFFIX = "_test.lua"
@@ -33,6 +33,11 @@ class Script(NamedTuple):
     """Of the file's bytes, hexadecimal: tells whether it has been edited."""
     is_example: bool = False
     """Comes with the program."""
+
+    @property
+    def code(self) -> str:
+        """Without comments and texts, one character a byte."""
+        return blank_out(self.source.decode("latin-1"))
 
     @property
     def stem(self) -> str:
@@ -89,7 +94,21 @@ def read_folder(directory: Path) -> Folder:
             scripts.append(script)
             if words:
                 problems.append(Problem(path.name, words, False))
-    return Folder(tuple(scripts), tuple(problems))
+    return Folder(tuple(without_helpers(scripts)), tuple(problems))
+
+
+def without_helpers(scripts: Sequence[Script]) -> list[Script]:
+    """Scripts that see each other's globals, without the functions to run that are helpers of others."""
+    codes = {script.name: script.code for script in scripts if not script.is_new_kind}
+    return [
+        script if script.is_new_kind else script._replace(entry_points=_own_points(script, codes))
+        for script in scripts
+    ]
+
+
+def _own_points(script: Script, codes: Mapping[str, str]) -> tuple[EntryPoint, ...]:
+    others = [code for name, code in codes.items() if name != script.name]
+    return tuple(point for point in script.entry_points if not is_helper(point, codes[script.name], others))
 
 
 def read_examples(names: Iterable[str]) -> Folder:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from capture.errors import ScriptError
 from capture.fields import proto_name
 from capture.route import SIP
-from capture.scripts.entry_points import EntryPoint, blank_out
-from capture.scripts.folder import Script
+from capture.scripts.entry_points import EntryPoint
+from capture.scripts.folder import Script, without_helpers
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
+from capture.scripts.services import Services
 
 CHUNK = "*.lua"
 """What errors of Lua call the joined scripts: no file has this name."""
@@ -37,6 +38,16 @@ class OldServices(NamedTuple):
     hash_del: Service
     say: Callable[[str, str, str, int], None]
     """Level, words, script and line, for the log."""
+
+
+def old_services(services: Services) -> OldServices:
+    table = services.hash_table
+
+    def hash_set(key: bytes, value: bytes) -> bytes | None:
+        refused = table.set(key, value)
+        return None if refused is None else refused.encode()
+
+    return OldServices(table.get, hash_set, table.delete, services.sayings.say)
 
 
 class OldScripts(NamedTuple):
@@ -62,7 +73,7 @@ def load_old_scripts(
     untried = [list(versions) for versions in files]
     errors: dict[str, str] = {}
     while True:
-        chosen = _choose(untried, new_state(), errors)
+        chosen = _without_helpers(_choose(untried, new_state(), errors))
         joined = _Joined(chosen, new_state(), services)
         words = joined.run()
         if words is None:
@@ -106,13 +117,23 @@ def _compiled(script: Script, before: "Sequence[_File]", state: LuaState) -> "_F
     return file
 
 
+def _without_helpers(files: "Sequence[_File]") -> "list[_File]":
+    """Versions that were kept were read without those that they are run with."""
+    scripts = without_helpers([file.script for file in files])
+    return [
+        file._replace(
+            entry_points=tuple(point for point in file.entry_points if point in script.entry_points)
+        )
+        for file, script in zip(files, scripts, strict=True)
+    ]
+
+
 def _of_returning(script: Script) -> "_File":
     """A file that ends in `return` would end the chunk: it becomes a function of its own.
 
     If it makes no global functions to run for packets it is a module, and run when it is required.
     """
-    code = blank_out(script.source.decode("latin-1"))
-    points = tuple(point for point in script.entry_points if not _is_local(point, code))
+    points = tuple(point for point in script.entry_points if not _is_local(point, script.code))
     source = b"do local _ = (function(...) " + script.source + b"\nend)(...) end" if points else b""
     return _File(script, source, points)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from capture.scripts.entry_points import EntryPoint, blank_out, find_definitions, is_helper
+from capture.scripts.entry_points import EntryPoint, find_definitions
 from capture.scripts.folder import Script
 
 
@@ -59,7 +59,8 @@ _QUOTED = re.compile(r"[\"']([^\"'\n]*)")
 
 _STRUCT = re.compile(r"(?<![\w.:])(?:local\s+)?(\w+)\s*=\s*(?:HEP\.|scriptEngine\.)?GetSIPStruct\s*\(")
 _SETTER = re.compile(r"(?<!\w)Set(?:SIPHeader|SIPProfile|CustomSIPHeader)\s*\(")
-_TEST_OF_TYPE = re.compile(r"\bGet(?:HEPProtoType|SIPStruct)\s*\(")
+_TYPE = re.compile(r"\bGetHEPProtoType\s*\(|\bProtoType\s*[=~]=")
+_TEST_OF_SIP = re.compile(_TYPE.pattern + r"|\bGetSIPStruct\s*\(")
 _RAW = re.compile(r"(?<!\w)SetRawMessage\s*\(")
 _HASH_TABLE = re.compile(r"(?<!\w)HashTable\s*\(")
 _MEMORY = re.compile(
@@ -71,12 +72,11 @@ def find_traps(script: Script) -> list[Trap]:
     """In the order of the lines; none in a script of the new kind, whose functions raise errors instead."""
     if script.is_new_kind:
         return []
-    source = script.source.decode("latin-1")
-    code = blank_out(source)
+    code = script.code
     traps = [
-        *_functions_with_parameters(code),
+        *_functions_with_parameters(script),
         *_removed_names(code),
-        *_removed_modules(source, code),
+        *_removed_modules(script.source.decode("latin-1"), code),
         *_sip_without_test(script, code),
         *_first(_RAW, code, "SetRawMessage changes what is stored, not the fields that were read before it"),
         *_first(
@@ -99,20 +99,20 @@ def _first(pattern: re.Pattern[str], code: str, words: str) -> Iterator[Trap]:
         yield Trap(_line(code, found.start()), words)
 
 
-def _functions_with_parameters(code: str) -> Iterator[Trap]:
-    for point in find_definitions(code):
+def _functions_with_parameters(script: Script) -> Iterator[Trap]:
+    for point in find_definitions(script.code):
         if point.parameters:
-            yield Trap(point.line, _of_parameters(point, is_called=is_helper(point, code)))
+            yield Trap(point.line, _of_parameters(point, is_run=point in script.entry_points))
 
 
-def _of_parameters(point: EntryPoint, *, is_called: bool) -> str:
+def _of_parameters(point: EntryPoint, *, is_run: bool) -> str:
     shown = f"{point.name}({', '.join(point.parameters)})"
-    if is_called:
-        return f"{shown} is called by the script and taken for a helper: write `local function` to say so"
-    return (
-        f"{shown} is run for each packet, with globals of these names or nil as its arguments: write `local"
-        " function` if it is a helper"
-    )
+    if is_run:
+        return (
+            f"{shown} is run for each packet, with globals of these names or nil as its arguments: write"
+            " `local function` if it is a helper"
+        )
+    return f"{shown} is called by scripts and taken for a helper: write `local function` to say so"
 
 
 def _removed_names(code: str) -> Iterator[Trap]:
@@ -150,11 +150,13 @@ def _untested(body: str) -> Iterator[tuple[int, str]]:
         test = re.compile(rf"(?<![\w.:]){name}\s*[=~]=\s*[\"']|\btype\s*\(\s*{name}\b").search(
             body, struct.end()
         )
-        if use is not None and (test is None or test.start() > use.start()):
+        if use is None or _TYPE.search(body, 0, use.start()):
+            continue
+        if test is None or test.start() > use.start():
             words = f"{name} is an empty text for a packet that is not SIP: test {name} ~= '' before"
             yield use.start(), words
     setter = _SETTER.search(body)
-    if setter is not None and _TEST_OF_TYPE.search(body, 0, setter.start()) is None:
+    if setter is not None and _TEST_OF_SIP.search(body, 0, setter.start()) is None:
         name = setter[0].rstrip("( \t\n")
         yield (
             setter.start(),

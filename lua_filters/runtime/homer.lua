@@ -509,7 +509,10 @@ function api.HashTable(operation, key, value)
     if operation == "get" then
         return hash_get(key) or ""
     elseif operation == "set" then
-        hash_set(key, as_text(value, "a value", 2))
+        local refused = hash_set(key, as_text(value, "a value", 2))
+        if refused then
+            log("warn", "HashTable: " .. refused)
+        end
     elseif operation == "del" then
         hash_del(key)
     end

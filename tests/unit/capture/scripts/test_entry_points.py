@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.scripts.entry_points import find_entry_points, is_new_kind
+from capture.scripts.entry_points import (
+    EntryPoint,
+    blank_out,
+    find_entry_points,
+    is_helper,
+    is_new_kind,
+)
 
 
 def names(source: str) -> list[str]:
@@ -67,6 +73,19 @@ def test_call_may_be_written_without_parentheses(call: str) -> None:
 )
 def test_function_that_nobody_calls_is_run_with_its_parameters_empty(mention: str) -> None:
     assert names(f"function trim(s)\nend\n{mention}") == ["trim"]
+
+
+def test_function_that_another_script_calls_is_a_helper_too() -> None:
+    point = EntryPoint("trim", ("s",), 1)
+    code = blank_out("function trim(s)\nend")
+
+    assert is_helper(point, code, ["function clean()\n trim(x)\nend"])
+    assert not is_helper(point, code, ["other.trim(x)"])
+    assert not is_helper(point, code, ["local function trim(s)\nend\nfunction clean()\n trim(x)\nend"])
+
+
+def test_function_that_is_defined_twice_and_never_called_is_run_twice() -> None:
+    assert names("function a(x)\nend\nfunction a(x)\nend") == ["a", "a"]
 
 
 def test_function_without_parameters_is_run_even_if_it_is_called() -> None:

@@ -117,3 +117,15 @@ def test_second_script_of_one_name_is_left_out(tmp_path: Path) -> None:
     found = folder(tmp_path, a=CLEAN, A=CLEAN)
 
     assert (used(found), said(found)) == (["A.lua"], ["a.lua: has the name of A.lua but for its spelling"])
+
+
+def test_function_that_another_old_script_calls_is_none_of_the_functions_to_run(tmp_path: Path) -> None:
+    found = folder(
+        tmp_path,
+        a="function trim(s)\nend\nfunction other(s)\nend\n",
+        b="function clean()\n trim(1)\nend\n",
+        c="function on_sip(message)\n other(1)\nend\n",
+    )
+
+    points = {script.name: [point.name for point in script.entry_points] for script in found.scripts}
+    assert points == {"a.lua": ["other"], "b.lua": ["clean"], "c.lua": ["on_sip"]}

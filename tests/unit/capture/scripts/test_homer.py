@@ -79,6 +79,15 @@ def test_helper_with_parameters_runs_for_no_packet_of_its_own() -> None:
     assert draft.changes == {"custom:X-Name": "ab"}
 
 
+def test_helper_of_another_file_runs_for_no_packet_of_its_own() -> None:
+    folder = OldFolder(
+        a="function trim(s)\n return (s:gsub('%s', ''))\nend",
+        b="function set()\n SetSIPHeader('X-Name', trim(' a b '))\nend",
+    )
+
+    assert folder.run(a_draft()).changes == {"custom:X-Name": "ab"}
+
+
 def test_name_that_is_given_anew_runs_as_it_is_then() -> None:
     folder = OldFolder(
         a=SET.format("a"), b="local before = set_a set_a = function() SetSIPHeader('X-A', 'new') end"

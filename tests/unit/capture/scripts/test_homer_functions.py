@@ -1,10 +1,17 @@
 """The functions of heplify-server's scripts."""
 
+import logging
+
 import pytest
 
 from capture.draft import Draft
 from capture.errors import ScriptError
-from capture.settings import SipSettings
+from capture.scripts.folder import make_script
+from capture.scripts.homer import load_old_scripts, old_services
+from capture.scripts.lua import LuaState
+from capture.scripts.saying import Sayings
+from capture.scripts.services import Services
+from capture.settings import FilterSettings, SipSettings
 from tests.support.drafts import INVITE, a_draft
 from tests.support.old_scripts import OldFolder, Table, run, shown
 
@@ -311,6 +318,26 @@ def test_hash_table_remembers_texts_over_packets() -> None:
     ).run(a_draft())
 
     assert table.kept == {}
+
+
+def test_hash_table_of_a_worker_says_what_it_cannot_keep() -> None:
+    services = Services(None, FilterSettings())
+    services.sayings = Sayings(lambda level, place, words: said.append((level, place, words)))
+    said: list[tuple[int, str, str]] = []
+    script = make_script(
+        "a.lua",
+        b"function keep()\n HashTable('set', 'key', 'x')\n HashTable('set', 'large', ('x'):rep(5000000))\n"
+        b" assert(HashTable('get', 'key') == 'x' and HashTable('get', 'large') == '')\n"
+        b" HashTable('del', 'key')\nend",
+    )
+    loaded = load_old_scripts([[script]], LuaState, old_services(services))
+
+    loaded.host.run(loaded.functions["a.lua"][0], a_draft())
+
+    assert said == [
+        (logging.WARNING, "a.lua:3", "HashTable: 5000325 bytes are too many for one value: at most 4194304")
+    ]
+    assert len(services.hash_table) == 0
 
 
 @pytest.mark.parametrize(

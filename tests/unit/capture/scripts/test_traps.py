@@ -40,7 +40,7 @@ def test_function_with_parameters_that_nobody_calls_is_run_with_nothing() -> Non
 
 def test_function_with_parameters_that_the_script_calls_is_a_helper() -> None:
     assert traps("function helper(x)\nend\nfunction run()\n helper(1)\nend") == [
-        (1, "helper(x) is called by the script and taken for a helper: write `local function` to say so")
+        (1, "helper(x) is called by scripts and taken for a helper: write `local function` to say so")
     ]
 
 
@@ -132,6 +132,8 @@ def test_struct_that_is_used_before_it_is_tested(body: str) -> None:
         "if sip == '' then return end",
         'if sip ~= "" then x() end',
         "if type(sip) ~= 'userdata' then return end",
+        "if GetHEPProtoType() ~= 1 then return end",
+        "if GetHEPStruct().ProtoType ~= 1 then return end",
     ],
 )
 def test_struct_that_is_tested_first_is_well_used(test: str) -> None:

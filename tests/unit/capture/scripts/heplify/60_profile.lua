@@ -1,0 +1,4 @@
+-- All methods in one table.
+function oneTable()
+    SetSIPProfile("call")
+end
