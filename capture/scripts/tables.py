@@ -103,11 +103,11 @@ class Tables:
         return tables
 
     def want(self, names: Iterable[bytes]) -> None:
-        """Read these at the next `refresh`, and keep an eye on them."""
+        """Read these, for scripts that are to run now, and keep an eye on them."""
         for name in names:
             if name not in self._tables and name not in self._files and len(self._files) < MOST_TABLES:
                 self._files[name] = _File(_text(name))
-                self._look_s = 0.0
+                self._look(name, self._files[name])
 
     def lookup(self, name: bytes, key: bytes) -> Answer:
         """What a table has for a key."""

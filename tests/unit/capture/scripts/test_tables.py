@@ -66,9 +66,8 @@ def test_table_is_found_by_its_name_below_the_folder(folder: Folder) -> None:
 
 def test_table_that_a_script_names_is_read_before_it_is_looked_up(folder: Folder) -> None:
     folder.write("a,b\n" + "0,x\n" * (AT_ONCE_BYTES // 4) + "1,x\n")
-    folder.tables.want([b"a.csv"])
 
-    folder.looks()
+    folder.tables.want([b"a.csv"])
 
     assert folder.find("1") == b"x"
 
@@ -269,9 +268,8 @@ def test_link_within_the_folder_is_followed_and_its_change_seen(folder: Folder) 
 def test_file_that_is_too_large_is_refused(folder: Folder) -> None:
     with (folder.path / "a.csv").open("wb") as file:
         file.truncate(module.MOST_BYTES + 1)
-    folder.tables.want([b"a.csv"])
 
-    folder.looks()
+    folder.tables.want([b"a.csv"])
 
     assert "is larger than" in wrong(folder.find("1"))
 
