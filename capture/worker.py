@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capture.back_off import BackOff
 from capture.committed import CommittedFigures
@@ -30,6 +31,7 @@ from capture.journal.aside import set_aside
 from capture.journal.figures import FigureFile, Trouble, WorkerFigure
 from capture.journal.reader import JournalReader
 from capture.journal.record import Position, Record
+from capture.journal.segment import read_record_at
 from capture.keys import KeyMemory, keyed_rules
 from capture.lethal import REASON, Place, find_lethal, lethal_places
 from capture.mark import PacketMark
@@ -37,7 +39,14 @@ from capture.pipeline import Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
 from capture.script_names import KnownNames
-from capture.settings import AcceptSettings, HepSettings, RetentionSettings, SipSettings, StorageSettings
+from capture.settings import (
+    AcceptSettings,
+    FilterSettings,
+    HepSettings,
+    RetentionSettings,
+    SipSettings,
+    StorageSettings,
+)
 from capture.stats import Outcome
 from capture.stop_signals import obey_signals
 from capture.store.batch import Batch
@@ -46,6 +55,9 @@ from capture.store.codec import Dictionary, PayloadCodec
 from capture.store.partitions import Leaf, PartitionMap
 from capture.store.writer import Writer
 from capture.training import Store, Training
+
+if TYPE_CHECKING:
+    from capture.scripts.worker_filters import WorkerFilters
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +87,9 @@ class WorkerOptions:
     sip: SipSettings = field(default_factory=SipSettings)
     hep: HepSettings = field(default_factory=HepSettings)
     accept: AcceptSettings = field(default_factory=AcceptSettings)
+    lua_dir: Path | None = None
+    """Directory of the operator's filter scripts."""
+    filters: FilterSettings = field(default_factory=FilterSettings)
     until_drained: bool = False
     """End once the journal holds nothing more and no intake writes to it."""
     drain_s: float = 4.0
@@ -106,15 +121,34 @@ class Worker:
         self.stop = stop
         self.figures = FigureFile.open(options.journal_dir / "worker.figures", WorkerFigure, reader.id)
         self.mark = PacketMark(self.figures.words)
+        self.filters = self._start_filters()
         self.lethal = self.mark.find_lethal()
         """(segment, offset) of a packet that has ended two workers."""
         self.training = Training(options.database_url, options.storage, trains=not options.until_drained)
+
+    def _start_filters(self) -> "WorkerFilters | None":
+        death = self.mark.find_script_death()
+        options = self.options
+        if options.lua_dir is None and not options.filters.examples:
+            return None
+        # Only here: without scripts a worker is up sooner.
+        from capture.scripts.worker_filters import WorkerFilters
+
+        filters = WorkerFilters(options.lua_dir, options.filters, options.journal_dir, self.figures.words)
+        filters.start(death, self._received)
+        return filters
+
+    def _received(self, place: tuple[int, int]) -> bytes | None:
+        record = read_record_at(self.options.journal_dir, *place)
+        return None if record is None else record.packet
 
     def run(self) -> None:
         try:
             self._run()
         finally:
             self.training.stop()
+            if self.filters is not None:
+                self.filters.stop()
 
     def _run(self) -> None:
         back_off = BackOff()
@@ -159,6 +193,7 @@ class _Session:
         self._marked = worker.lethal
         self._lethal: frozenset[Place] = frozenset()
         self._stop = worker.stop
+        self._filters = worker.filters
         self._training = worker.training
         self._loop = loop
         self._writer = Writer(worker.options.database_url, worker.options.storage)
@@ -232,6 +267,7 @@ class _Session:
             keys=KeyMemory(options.storage.key_memory_calls),
             mark=self._mark,
             give_up=self._give_up,
+            filters=None if self._filters is None else self._filters.engine,
             admit_tag=KnownNames(self._loop.call(self._writer.script_fields()), self._note_name).admit,
         )
 
@@ -407,6 +443,8 @@ class _Session:
     def _keep_house(self, pipeline: Pipeline) -> None:
         """See what is too old by now, and make partitions before packets ask for them."""
         self._rounds.turn()
+        if self._filters is not None:
+            self._filters.turn()
         self._renew_dictionary(pipeline)
         if time.monotonic() < self._housekeeping:
             return

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from capture.intake.sockets import Sockets
 from capture.journal.directory import ID_NAME
-from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings
 
 WORKER_NICE = 5
@@ -34,20 +33,6 @@ def journal_directories(settings: Settings) -> list[Path]:
 def existing_journals(settings: Settings) -> list[Path]:
     """Every journal on disk, by name. The directory of packets set aside beside them is none."""
     return sorted(file.parent for file in (settings.data_dir / "journal").glob(f"*/{ID_NAME}"))
-
-
-def refuse_scripts(settings: Settings) -> None:
-    """SettingsError for filter scripts, which this version cannot run: none is passed over."""
-    if settings.lua_dir is None:
-        return
-    if not settings.lua_dir.is_dir():
-        raise SettingsError(f"lua_dir {settings.lua_dir} is no directory")
-    scripts = sorted(path.name for path in settings.lua_dir.glob("*.lua"))
-    if scripts:
-        raise SettingsError(
-            f"{settings.lua_dir} holds scripts ({', '.join(scripts[:3])}), which this version cannot run: "
-            "it would store what they are meant to keep out. Take --lua-dir away to go on without them"
-        )
 
 
 def run_intake(settings: Settings, sockets: Sockets) -> None:
@@ -75,6 +60,8 @@ def run_worker(settings: Settings, database_url: str, journal: Path, *, until_dr
             sip=settings.sip,
             hep=settings.decode,
             accept=settings.accept,
+            lua_dir=settings.lua_dir,
+            filters=settings.filters,
             until_drained=until_drained,
         )
     )

@@ -1,9 +1,8 @@
 """All filter scripts of one worker: which run, in which order, and what becomes of one that misbehaves.
 
-Between two batches `refresh` takes changed files and switches into use. Knows no journal and no database.
+Knows no file, no journal and no database.
 """
 
-import logging
 import time
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Protocol
@@ -13,13 +12,11 @@ from capture.errors import ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.script_report import WorkerReport
 from capture.scripts.folder import Script
+from capture.scripts.message import PROTOCOL_TYPES
 from capture.scripts.runner import Barrier, Runner
 from capture.scripts.watchdog import Watchdog
 from capture.settings import FilterSettings
 
-log = logging.getLogger(__name__)
-
-PROTOCOL_TYPES = 256
 _MARK_SCRIPT = int(WorkerFigure.MARK_SCRIPT)
 _STRIKES = frozenset(["instructions", "memory"])
 """What a script is switched off for when it happens again."""
@@ -33,6 +30,10 @@ class Strike(Protocol):
     def __call__(self, script: Script, error: ScriptError, packet: bytes) -> bool: ...
 
 
+SayError = Callable[[str, str, str, int | None], None]
+"""Kind, words, file and line of an error, for the log."""
+
+
 class Engine:
     """Runs the loaded scripts of one worker, one after the other."""
 
@@ -42,6 +43,7 @@ class Engine:
         report: WorkerReport,
         words: "memoryview[int] | MutableSequence[int]",
         strike: Strike,
+        say_error: SayError,
         ended: Callable[[], None] | None = None,
     ) -> None:
         """`words` are the worker's figures; `ended` is told before the watchdog ends the process, None: no
@@ -52,6 +54,7 @@ class Engine:
         self._drops_on_error = settings.on_error == "drop"
         self._words = words
         self._strike = strike
+        self._say_error = say_error
         self._calls = 0
         self._by_type: list[tuple[Runner | Barrier, ...]] = [()] * PROTOCOL_TYPES
         self._watchdog = Watchdog(settings.watchdog_s, ended or (lambda: None))
@@ -69,21 +72,26 @@ class Engine:
         return protocol_type < PROTOCOL_TYPES and bool(self._by_type[protocol_type])
 
     def run(self, draft: Draft) -> None:
-        words, watchdog = self._words, self._watchdog
-        for runner in self._by_type[draft.meaning.protocol_type]:
-            if runner.is_off:
-                continue
-            words[_MARK_SCRIPT] = runner.mark
-            self.running = runner.script.name
-            self._calls = watchdog.call = self._calls + 1
-            error = runner.run(draft)
-            if error is not None:
-                self._fail(runner, draft, error)
-            if draft.dropped is not None:
-                break
-        # Whatever follows for this packet, waiting for the database among it, is not the script's.
-        watchdog.call = 0
-        words[_MARK_SCRIPT] = 0
+        try:
+            for runner in self._by_type[draft.meaning.protocol_type]:
+                if not runner.is_off:
+                    self._run(runner, draft)
+                elif self._drops_on_error:
+                    draft.drop(ERROR_REASON)
+                if draft.dropped is not None:
+                    break
+        finally:
+            # Whatever follows for this packet, waiting for the database among it, is not the script's.
+            self._watchdog.call = 0
+            self._words[_MARK_SCRIPT] = 0
+
+    def _run(self, runner: Runner | Barrier, draft: Draft) -> None:
+        self._words[_MARK_SCRIPT] = runner.mark
+        self.running = runner.script.name
+        self._calls = self._watchdog.call = self._calls + 1
+        error = runner.run(draft)
+        if error is not None:
+            self._fail(runner, draft, error)
 
     def stop(self) -> None:
         self._watchdog.stop()
@@ -91,9 +99,8 @@ class Engine:
     def _fail(self, runner: Runner | Barrier, draft: Draft, error: ScriptError) -> None:
         now_us = time.time_ns() // 1000
         words = str(error)
-        first = runner.report.count_error(error.line, error.kind, words, now_us)
-        if first:
-            log.warning("script %s: %s", runner.script.name, words)
+        runner.report.count_error(error.line, error.kind, words, now_us)
+        self._say_error(error.kind, error.words, error.file or runner.script.name, error.line)
         if error.kind in _STRIKES and self._strike(runner.script, error, draft.received):
             runner.is_off = True
         if self._drops_on_error:

@@ -17,6 +17,10 @@ _DEFINITION = re.compile(
     r"[ \t]*+function[ \t]++(?P<name>[A-Za-z_]\w*+(?:[ \t]*+[.:][ \t]*+[A-Za-z_]\w*+)*+)[ \t]*+"
     r"\((?P<parameters>[^()\n]*+)\)"
 )
+_NEW_KIND = re.compile(
+    rf"(?<![\w.:])(?:function\s++(?P<function>{'|'.join(NEW_KIND)})\s*+(?:\((?P<parameters>[^()]*+)\)?)?+"
+    rf"|(?P<variable>{'|'.join(NEW_KIND)})\s*+=(?!=))"
+)
 _COMMENT_OR_TEXT = re.compile(
     r"--\[(=*)\[.*?(?:\]\1\]|\Z)|--[^\n]*+|\[(=*)\[.*?(?:\]\2\]|\Z)"
     r"|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?",
@@ -38,7 +42,7 @@ def find_entry_points(source: str) -> list[EntryPoint]:
     """Those to run for each packet, in the order of the text; of the new kind only those of `NEW_KIND`."""
     code = blank_out(source)
     defined = find_definitions(code)
-    of_new_kind = [point for point in defined if point.name in NEW_KIND]
+    of_new_kind = _of_new_kind(code)
     if of_new_kind:
         return of_new_kind
     return [point for point in defined if not is_helper(point, code)]
@@ -46,7 +50,7 @@ def find_entry_points(source: str) -> list[EntryPoint]:
 
 def is_new_kind(source: str) -> bool:
     """Whether a script is written for our own API."""
-    return any(point.name in NEW_KIND for point in find_definitions(blank_out(source)))
+    return bool(_of_new_kind(blank_out(source)))
 
 
 def find_definitions(code: str) -> list[EntryPoint]:
@@ -59,6 +63,17 @@ def find_definitions(code: str) -> list[EntryPoint]:
             names = [parameter.strip() for parameter in match["parameters"].split(",")]
             points.append(EntryPoint(name, tuple(filter(None, names)), number))
     return points
+
+
+def _of_new_kind(code: str) -> list[EntryPoint]:
+    """Wherever they stand, as `function on_sip(…)` or `on_sip = …`: our own API does not go by lines."""
+    found: dict[str, EntryPoint] = {}
+    for match in _NEW_KIND.finditer(code):
+        name = match["function"] or match["variable"]
+        names = (parameter.strip() for parameter in (match["parameters"] or "").split(","))
+        line = code.count("\n", 0, match.start()) + 1
+        found.setdefault(name, EntryPoint(name, tuple(filter(None, names)), line))
+    return list(found.values())
 
 
 def is_helper(point: EntryPoint, code: str, others: Iterable[str] = ()) -> bool:

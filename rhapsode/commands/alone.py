@@ -74,7 +74,6 @@ def worker(
     settings = _start(
         f"worker {journal}", {"data_dir": data_dir, "database_url": database_url, "lua_dir": lua_dir}, config
     )
-    roles.refuse_scripts(settings)
     lock = _share_directory(settings)
     keep_early_stop()
     _serve_metrics(metrics, settings)

@@ -10,7 +10,6 @@ import typer
 
 from rhapsode.commands.options import Config, DatabaseUrl, DataDir, Hep, Http
 from rhapsode.errors import SettingsError
-from rhapsode.roles import refuse_scripts
 from rhapsode.settings import load_settings
 
 if TYPE_CHECKING:
@@ -79,7 +78,6 @@ def _examine(given: Mapping[str, Any], config: Path | None) -> "list[Finding]":
 
     try:
         settings = load_settings(given, config)
-        refuse_scripts(settings)
         machine = look_at_machine(settings)
     except SettingsError as error:
         # Without them nothing else can be looked at.

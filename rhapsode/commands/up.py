@@ -17,7 +17,6 @@ from rhapsode.commands.options import (
     Workers,
 )
 from rhapsode.logs import set_up_logs
-from rhapsode.roles import refuse_scripts
 from rhapsode.settings import load_settings
 
 EXAMPLE = "Example: rhapsode up --data-dir /var/lib/rhapsode --hep 0.0.0.0:9060 --http 127.0.0.1:9080"
@@ -61,7 +60,6 @@ def up(
         },
         config,
     )
-    refuse_scripts(settings)
     set_up_logs(settings.log, "supervisor")
     from rhapsode.supervisor import Supervisor
 

@@ -106,3 +106,25 @@ def test_any_text_has_an_answer(source: str) -> None:
 
     for point in find_entry_points(source):
         assert "function" in lines[point.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("local n = 0 function on_sip(message) end", 1),
+        ("\non_sip = function(message) end", 2),
+        ("\n\nfunction on_sip\n(message) end", 3),
+        ("function on_sip(message", 1),
+        ("local function handle(m) end\non_sip = handle", 2),
+    ],
+)
+def test_new_kind_is_known_however_its_entry_points_are_written(source: str, line: int) -> None:
+    assert is_new_kind(source)
+    assert [(point.name, point.line) for point in find_entry_points(source)] == [("on_sip", line)]
+
+
+@pytest.mark.parametrize(
+    "source", ["-- function on_sip(m)", "x.on_sip = 1", "if on_sip == 1 then end", "print('on_sip =')"]
+)
+def test_what_only_looks_like_an_entry_point_of_the_new_kind_is_none(source: str) -> None:
+    assert not is_new_kind(source)

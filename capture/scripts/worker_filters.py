@@ -1,0 +1,145 @@
+"""The filter scripts of one worker over its life: what its last end says of them, reload, switches, report.
+
+Puts loader, engine, switches and report together. Nothing here may keep a worker from storing: what goes
+wrong is said in the log and in the report.
+"""
+
+import logging
+import time
+from collections.abc import Callable, MutableSequence
+from pathlib import Path
+
+from capture.errors import JournalError, ScriptError
+from capture.journal.figures import WorkerFigure
+from capture.mark import ScriptDeath
+from capture.script_report import WorkerReport, filters_directory, read_report, write_report
+from capture.script_switches import Switches
+from capture.scripts.engine import Engine
+from capture.scripts.folder import Script
+from capture.scripts.kept import KeptVersions
+from capture.scripts.loading import Loader
+from capture.scripts.runner import script_mark
+from capture.scripts.services import Services
+from capture.settings import FilterSettings
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.4
+"""How often files and switches are looked at. What has changed is taken into use when it looks the same
+twice, so that a file which is just being written is not."""
+
+
+class WorkerFilters:
+    """Owned by the worker, from its start to its end."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        settings: FilterSettings,
+        journal_dir: Path,
+        words: "memoryview[int] | MutableSequence[int]",
+    ) -> None:
+        """`directory` holds the scripts; `words` are the worker's figures."""
+        self._filters = filters_directory(journal_dir)
+        self._watchdog_s = settings.watchdog_s
+        self._words = words
+        self._switches = Switches(self._filters)
+        self._services = Services(directory, settings)
+        self._loader = Loader(directory, settings, self._services, KeptVersions(self._filters))
+        self._report = WorkerReport(journal_dir.name)
+        self._before = read_report(self._filters, journal_dir.name)
+        self.engine = Engine(
+            settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end
+        )
+        self._loaded: object = None
+        self._looked: object = None
+        self._look_due = 0.0
+        self._is_stale = False
+        self._complaint = ""
+
+    def start(self, death: ScriptDeath | None, received: Callable[[tuple[int, int]], bytes | None]) -> None:
+        """Load what is there. `death`: how the worker's last life ended, if by a script; `received` gives the
+        packet at a place of the journal."""
+        if death is not None:
+            self._blame(death, received(death.place))
+        self._loaded = self._loader.stamp()
+        self._load()
+        self._report.carry_on(self._before)
+        self._services.carry_on(self._report)
+        self._write_report()
+
+    def turn(self) -> None:
+        """Between two batches: take into use what has changed, and report. Costs a look at the clock."""
+        now = time.monotonic()
+        if now >= self._look_due:
+            self._look_due = now + LOOK_S
+            self.look()
+
+    def look(self) -> None:
+        """What `turn` does when it is time."""
+        self._services.refresh()
+        looks = self._loader.stamp()
+        settled, self._looked = looks == self._looked, looks
+        if self._is_stale or self._switches.changed() or (settled and looks != self._loaded):
+            if settled:
+                self._loaded = looks
+            self._load()
+        self._write_report()
+
+    def stop(self) -> None:
+        """The worker ends well: nothing is watched any more, and the last counts are shown."""
+        self.engine.stop()
+        self._services.refresh()
+        self._write_report()
+
+    def _load(self) -> None:
+        self._is_stale = False
+        loaded = self._loader.load(self._switches.read())
+        self.engine.use(loaded.runners)
+        before = {report.name: (report.state, report.load_error) for report in self._report.scripts}
+        problems = {str(problem.words) + problem.name for problem in self._report.problems}
+        self._report.scripts, self._report.problems = loaded.reports, loaded.problems
+        for report in loaded.reports:
+            if report.load_error and before.get(report.name, ("", ""))[1] != report.load_error:
+                kept = "its last good version runs on" if report.state == "running" else "it does not run"
+                log.error("script %s cannot be loaded: %s; %s", report.name, report.load_error, kept)
+            elif before.get(report.name) != (report.state, report.load_error):
+                log.info("script %s: %s", report.name, report.why or report.state)
+        for problem in loaded.problems:
+            if str(problem.words) + problem.name not in problems:
+                log.warning(
+                    "scripts: %s", f"{problem.name}: {problem.words}" if problem.name else problem.words
+                )
+
+    def _blame(self, death: ScriptDeath, received: bytes | None) -> None:
+        script = next(
+            (script for script in self._loader.versions() if script_mark(script) == death.script), None
+        )
+        if script is None:
+            log.warning("a filter script ended this worker and has been edited since")
+        elif death.by_watchdog:
+            reason = f"held a packet for longer than {self._watchdog_s:g} s"
+            self._switches.strike(script.name, script.sha256, reason, received)
+        else:
+            self._switches.switch_off(script.name, script.sha256, "ended two workers at one packet", received)
+
+    def _strike(self, script: Script, error: ScriptError, packet: bytes) -> bool:
+        off = self._switches.strike(script.name, script.sha256, str(error), packet)
+        self._is_stale = self._is_stale or off
+        return off
+
+    def _note_end(self) -> None:
+        self._words[WorkerFigure.SCRIPT_ENDED] = 1
+        name = self.engine.running
+        log.critical("script %s does not come back: this worker ends, and starts again", name)
+
+    def _write_report(self) -> None:
+        report = self._report
+        report.switches_problem = self._switches.problem
+        self._services.report(report)
+        try:
+            write_report(self._filters, report, time.time_ns() // 1000)
+        except JournalError as error:
+            if str(error) != self._complaint:
+                log.warning("%s", error)
+            self._complaint = str(error)

@@ -1,0 +1,336 @@
+"""A worker's scripts over its life: loaded, changed, broken, switched off, and what is said of each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from capture.draft import Draft
+from capture.hep.packet import Packet
+from capture.interpret import Interpreter
+from capture.journal.figures import WorkerFigure
+from capture.mark import ScriptDeath
+from capture.script_report import ScriptReport, read_report
+from capture.script_switches import Switches
+from capture.scripts.folder import make_script
+from capture.scripts.runner import script_mark
+from capture.scripts.worker_filters import WorkerFilters
+from capture.settings import FilterSettings, SipSettings
+
+SIP = b"INVITE sip:b@c SIP/2.0\r\nFrom: <sip:a@c>;tag=1\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\n\r\n"
+TAG = 'function on_sip(message) tag("version", "%s") end\n'
+OLD_TAG = 'function mark() SetSIPHeader("old", "%s") end\n'
+BROKEN = "function on_sip(message\n"
+GREEDY = "function on_sip(message) while true do end end\n"
+
+
+class Scripts:
+    """A folder of scripts in front of a worker whose clock does not matter."""
+
+    def __init__(self, directory: Path) -> None:
+        self.folder = directory / "scripts"
+        self.folder.mkdir()
+        self.journal = directory / "journal" / "0000"
+        self.journal.mkdir(parents=True)
+        self.words = [0] * len(WorkerFigure)
+
+    def save(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    @contextmanager
+    def worker(self, death: ScriptDeath | None = None, **settings: object) -> Iterator["Worker"]:
+        given = FilterSettings.model_validate(settings)
+        filters = WorkerFilters(self.folder, given, self.journal, self.words)
+        filters.start(death, lambda place: b"the packet")
+        yield Worker(filters, self)
+        filters.stop()
+
+    @property
+    def switches(self) -> Switches:
+        return Switches(self.journal.parent / "filters")
+
+
+class Worker:
+    def __init__(self, filters: WorkerFilters, scripts: Scripts) -> None:
+        self.filters = filters
+        self._scripts = scripts
+
+    def turn(self) -> None:
+        """Two looks: a file that has changed is taken when it looks the same twice."""
+        self.filters.look()
+        self.filters.look()
+
+    def run(self) -> Draft:
+        packet = Packet(version=3, payload=SIP, protocol_type=1)
+        draft = Draft(packet, Interpreter(SipSettings()).interpret(packet, None), 1, b"the packet")
+        if self.filters.engine.reach(1):
+            self.filters.engine.run(draft)
+        return draft
+
+    def version(self) -> object:
+        return self.run().changes.get("custom:version")
+
+    def report(self, name: str) -> ScriptReport:
+        self.filters.look()
+        report = read_report(self._scripts.journal.parent / "filters", "0000")
+        assert report is not None
+        found = report.script(name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Scripts:
+    return Scripts(tmp_path)
+
+
+def test_saved_file_is_taken_between_two_batches(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    with scripts.worker() as worker:
+        before = worker.version()
+        scripts.save("a.lua", TAG % "two")
+        worker.turn()
+
+        assert (before, worker.version()) == ("one", "two")
+
+
+def test_file_that_is_being_written_is_not_taken_yet(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    with scripts.worker() as worker:
+        scripts.save("a.lua", (TAG % "two")[:20])
+        worker.filters.look()
+        scripts.save("a.lua", TAG % "two")
+        worker.filters.look()
+        meanwhile = worker.version(), worker.report("a.lua").load_error
+        worker.turn()
+
+        assert meanwhile == ("one", "")
+        assert worker.version() == "two"
+
+
+@pytest.mark.parametrize("text", [TAG, OLD_TAG])
+def test_file_that_does_not_load_leaves_the_running_version_in_place(scripts: Scripts, text: str) -> None:
+    scripts.save("a.lua", text % "one")
+    with scripts.worker() as worker:
+        before = worker.run().changes
+        scripts.save("a.lua", BROKEN)
+        worker.turn()
+
+        report = worker.report("a.lua")
+        assert worker.run().changes == before
+        assert report.state == "running"
+        assert "a.lua:" in report.load_error
+
+
+def test_worker_that_starts_while_a_file_is_broken_goes_on_with_the_last_good_version(
+    scripts: Scripts,
+) -> None:
+    scripts.save("a.lua", TAG % "one")
+    with scripts.worker():
+        scripts.save("a.lua", BROKEN)
+
+    with scripts.worker() as worker:
+        assert worker.version() == "one"
+        assert "a.lua:" in worker.report("a.lua").load_error
+
+
+def test_file_that_never_loaded_does_not_run_and_is_named(scripts: Scripts) -> None:
+    scripts.save("a.lua", BROKEN)
+    scripts.save("b.lua", TAG % "one")
+
+    with scripts.worker() as worker:
+        assert worker.version() == "one"
+        assert worker.report("a.lua").state == "not loaded"
+        assert "a.lua:2" in worker.report("a.lua").why
+
+
+def test_what_a_script_remembers_stays_when_another_is_saved(scripts: Scripts) -> None:
+    scripts.save("a.lua", 'local n = 0\nfunction on_sip(message) n = n + 1 tag("version", n) end\n')
+    scripts.save("b.lua", TAG.replace("version", "other") % "one")
+    with scripts.worker() as worker:
+        worker.run()
+        scripts.save("b.lua", TAG.replace("version", "other") % "two")
+        worker.turn()
+
+        assert worker.version() == "2"
+
+
+def test_cache_outlives_a_reload(scripts: Scripts) -> None:
+    scripts.save("a.lua", 'function on_sip(message) cache.set("k", "kept") end\n')
+    with scripts.worker() as worker:
+        worker.run()
+        scripts.save("a.lua", 'function on_sip(message) tag("version", cache.get("k") or "gone") end\n')
+        worker.turn()
+
+        assert worker.version() == "kept"
+
+
+def test_script_that_takes_too_much_twice_is_switched_off_until_it_is_edited(scripts: Scripts) -> None:
+    scripts.save("a.lua", GREEDY)
+    scripts.save("b.lua", TAG % "one")
+    with scripts.worker() as worker:
+        outcomes = [worker.version() for _ in range(3)]
+        worker.filters.look()
+        off = worker.report("a.lua")
+        calls = off.calls
+        scripts.save("a.lua", TAG.replace("version", "mended") % "yes")
+        worker.turn()
+
+        assert outcomes == ["one"] * 3
+        assert (off.state, calls, off.failed) == ("switched off", 2, 2)
+        assert "instructions" in off.why
+        assert worker.run().changes["custom:mended"] == "yes"
+
+
+def test_script_switched_off_stays_so_in_the_next_worker(scripts: Scripts) -> None:
+    scripts.save("a.lua", GREEDY)
+    with scripts.worker() as worker:
+        worker.run()
+        worker.run()
+
+    with scripts.worker() as worker:
+        assert not worker.filters.engine.reach(1)
+        assert worker.report("a.lua").state == "switched off"
+
+
+def test_person_disables_and_enables(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    with scripts.worker() as worker:
+        scripts.switches.disable("a.lua", "alice")
+        worker.turn()
+        disabled = worker.version(), worker.report("a.lua").why
+        scripts.switches.enable("a.lua", "alice")
+        worker.turn()
+
+        assert disabled == (None, "disabled by alice")
+        assert worker.version() == "one"
+
+
+@pytest.mark.parametrize("name", ["a", "a.lua"])
+def test_setting_disables_by_name(scripts: Scripts, name: str) -> None:
+    scripts.save("a.lua", TAG % "one")
+
+    with scripts.worker(disabled=[name]) as worker:
+        assert worker.version() is None
+        assert worker.report("a.lua").state == "disabled"
+
+
+def death_by(scripts: Scripts, name: str, *, by_watchdog: bool = True) -> ScriptDeath:
+    script = make_script(name, (scripts.folder / name).read_bytes())
+    return ScriptDeath((1, 64), script_mark(script), by_watchdog=by_watchdog)
+
+
+def test_script_that_held_a_packet_too_long_twice_is_switched_off_with_the_packet(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    death = death_by(scripts, "a.lua")
+
+    with scripts.worker(death) as worker:
+        first = worker.version()
+    with scripts.worker(death) as worker:
+        second = worker.version()
+        why = worker.report("a.lua").why
+
+    assert (first, second) == ("one", None)
+    assert "longer than 1 s" in why
+    assert "packets/" in why
+
+
+def test_script_in_which_two_workers_died_is_switched_off_at_once(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+
+    with scripts.worker(death_by(scripts, "a.lua", by_watchdog=False)) as worker:
+        assert worker.version() is None
+        assert "two workers" in worker.report("a.lua").why
+
+
+def test_script_edited_since_the_death_is_not_blamed_for_it(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    death = death_by(scripts, "a.lua", by_watchdog=False)
+    scripts.save("a.lua", TAG % "two")
+
+    with scripts.worker(death) as worker:
+        assert worker.version() == "two"
+
+
+@pytest.mark.parametrize("text", [BROKEN, GREEDY])
+def test_what_a_failing_script_would_see_does_not_pass_where_the_setting_says_so(
+    scripts: Scripts, text: str
+) -> None:
+    scripts.save("a.lua", text)
+
+    with scripts.worker(on_error="drop") as worker:
+        dropped = [worker.run().dropped for _ in range(3)]
+        worker.filters.look()
+        dropped.append(worker.run().dropped)
+
+    assert None not in dropped
+
+
+def test_counts_go_on_over_reload_and_restart(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    with scripts.worker() as worker:
+        worker.run()
+        scripts.save("a.lua", TAG % "two")
+        worker.turn()
+        worker.run()
+
+    with scripts.worker() as worker:
+        worker.run()
+        worker.filters.stop()
+        assert worker.report("a.lua").calls == 3
+
+
+def unreadable(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.mkdir(), "not a file"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b"local x = 1\n"), "no function"),
+        (lambda path: path.write_bytes(b"-- \xff\nfunction on_sip(m) end"), "not UTF-8"),
+        (unreadable, "cannot be read"),
+    ],
+)
+def test_what_is_no_script_is_named_and_the_others_run(
+    scripts: Scripts, make: Callable[[Path], object], words: str
+) -> None:
+    make(scripts.folder / "x.lua")
+    scripts.save("b.lua", TAG % "one")
+
+    with scripts.worker() as worker:
+        assert worker.version() == "one"
+        worker.report("b.lua")
+        report = read_report(scripts.journal.parent / "filters", "0000")
+        assert report is not None
+        assert any(problem.name == "x.lua" and words in problem.words for problem in report.problems)
+
+
+def test_module_that_changes_is_taken_by_the_scripts_that_require_it(scripts: Scripts) -> None:
+    (scripts.folder / "lib").mkdir()
+    scripts.save("lib/words.lua", 'return { version = "one" }\n')
+    scripts.save(
+        "a.lua", 'local words = require("lib.words")\nfunction on_sip(m) tag("version", words.version) end\n'
+    )
+    with scripts.worker() as worker:
+        before = worker.version()
+        scripts.save("lib/words.lua", 'return { version = "two" }\n')
+        worker.turn()
+
+        assert (before, worker.version()) == ("one", "two")
+
+
+def test_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    journal = tmp_path / "journal" / "0000"
+    journal.mkdir(parents=True)
+
+    filters = WorkerFilters(tmp_path / "none", FilterSettings(), journal, [0] * len(WorkerFigure))
+    filters.start(None, lambda place: None)
+    filters.stop()
+
+    report = read_report(journal.parent / "filters", "0000")
+    assert report is not None
+    assert any(str(tmp_path / "none") in problem.words for problem in report.problems)
