@@ -107,7 +107,9 @@ def put_together(reports: Sequence[Reported], off: Off, trouble: str = "") -> Fi
     problems = {(problem.name, problem.words): problem for each in living for problem in each.worker.problems}
     troubles = [trouble, *(each.worker.switches_problem for each in living)]
     return Filters(
-        scripts=[_script(name, reports, off.get(name)) for name in _names(reports, off)],
+        scripts=[
+            _script(name, reports, off.get(name), is_off_known=not trouble) for name in _names(reports, off)
+        ],
         problems=list(problems.values()),
         trouble=list(dict.fromkeys(filter(None, troubles))),
         cache=_memory([(each.runs, each.worker.cache) for each in reports]),
@@ -143,10 +145,13 @@ def _names(reports: Sequence[Reported], off: Off) -> list[str]:
     return list(dict.fromkeys([*names, *([] if seen else sorted(off))]))
 
 
-def _script(name: str, reports: Sequence[Reported], off: SwitchedOff | None) -> FilterScript:
+def _script(
+    name: str, reports: Sequence[Reported], off: SwitchedOff | None, *, is_off_known: bool
+) -> FilterScript:
     counts = ScriptReport(name)
     living: dict[str, ScriptReport] = {}
     newest: ScriptReport | None = None
+    is_on_again = False
     for each in reports:
         found = each.worker.script(name)
         if found is None:
@@ -156,11 +161,13 @@ def _script(name: str, reports: Sequence[Reported], off: SwitchedOff | None) -> 
         if each.runs:
             living[each.worker.journal] = found
             counts.memory_bytes += found.memory_bytes
+            # A worker that could not write its switches is the only one to know of them.
+            is_on_again |= is_off_known and not each.worker.switches_problem and _was_switched(found)
     if newest is not None:
         counts.sha256, counts.is_new_kind = newest.sha256, newest.is_new_kind
         counts.is_example, counts.entry_points = newest.is_example, [*newest.entry_points]
     holds = off is not None and (newest is None or off.holds_for(newest.sha256))
-    state, why = _state(living, off if holds else None)
+    state, why = _state(living, off if holds else None, is_on_again=is_on_again)
     return FilterScript(
         counts=counts,
         state=state,
@@ -171,15 +178,21 @@ def _script(name: str, reports: Sequence[Reported], off: SwitchedOff | None) -> 
     )
 
 
-def _state(living: dict[str, ScriptReport], off: SwitchedOff | None) -> tuple[State, str]:
+def _state(
+    living: dict[str, ScriptReport], off: SwitchedOff | None, *, is_on_again: bool
+) -> tuple[State, str]:
     if off is not None:
         return ("disabled" if off.is_by_person else "switched off"), str(off)
-    for each in living.values():
-        if each.state == "running":
-            return "running", ""
-    for each in living.values():
-        return each.state, each.why
-    return "stopped", _STOPPED
+    if not living:
+        return "stopped", _STOPPED
+    if is_on_again or any(each.state == "running" for each in living.values()):
+        return "running", ""
+    return next((each.state, each.why) for each in living.values())
+
+
+def _was_switched(script: ScriptReport) -> bool:
+    """Off by a switch, when its worker looked last."""
+    return script.state in ("switched off", "disabled") and not script.is_off_by_setting
 
 
 def _memory(reports: Sequence[tuple[bool, MemoryReport]]) -> MemoryReport:

@@ -62,6 +62,6 @@ def as_capture(packet: bytes, time_us: int) -> bytes:
 
 def _checksum(header: bytes) -> int:
     """RFC 791 3.1: the complement of the sum, carries added in."""
-    total = sum(struct.unpack(f">{len(header) // 2}H", header))
+    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
     total = (total & 0xFFFF) + (total >> 16)
     return ~(total + (total >> 16)) & 0xFFFF

@@ -58,6 +58,8 @@ class ScriptReport(msgspec.Struct):
     state: State = "running"
     why: str = ""
     """Why it does not run, in words; empty when it does."""
+    is_off_by_setting: bool = False
+    """`filters.disabled` names it, so that no switch lets it run."""
     load_error: str = ""
     """Why the file as it is now could not be loaded, whether an earlier version runs on or not."""
     is_new_kind: bool = False

@@ -39,6 +39,7 @@ from capture.pipeline import Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
 from capture.script_names import KnownNames
+from capture.script_report import filters_directory, forget_report
 from capture.settings import (
     AcceptSettings,
     FilterSettings,
@@ -130,6 +131,7 @@ class Worker:
         death = self.mark.find_script_death()
         options = self.options
         if options.lua_dir is None and not options.filters.examples:
+            forget_report(filters_directory(options.journal_dir), options.journal_dir.name)
             return None
         # Only here: without scripts a worker is up sooner.
         from capture.scripts.worker_filters import WorkerFilters

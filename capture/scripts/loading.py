@@ -127,7 +127,9 @@ class Loader:
         report.is_new_kind, report.is_example = script.is_new_kind, script.is_example
         report.entry_points = [point.name for point in script.entry_points]
         switched = off.get(script.name)
-        if script.stem in self._settings.disabled or script.name in self._settings.disabled:
+        disabled = self._settings.disabled
+        report.is_off_by_setting = script.stem in disabled or script.name in disabled
+        if report.is_off_by_setting:
             report.state, report.why = "disabled", "disabled by the setting filters.disabled"
         elif switched is not None and switched.holds_for(script.sha256):
             report.state = "disabled" if switched.is_by_person else "switched off"

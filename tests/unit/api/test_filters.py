@@ -72,6 +72,24 @@ def test_what_was_just_switched_is_shown_before_the_workers_have_seen_it() -> No
     assert script.workers == {"0000": "running"}
 
 
+def test_what_was_just_switched_on_again_is_shown_before_the_workers_have_seen_it() -> None:
+    still_off = a_script(state="switched off", why="loops")
+
+    script = only(put_together([a_report(still_off)], {}))
+
+    assert (script.state, script.why) == ("running", "")
+    assert script.workers == {"0000": "switched off"}
+
+
+def test_what_only_the_worker_knows_or_nobody_can_read_is_shown_as_the_worker_says() -> None:
+    still_off = a_script(state="switched off", why="loops")
+
+    unwritten = only(put_together([a_report(still_off, switches_problem="the disk is full")], {}))
+    unreadable = only(put_together([a_report(still_off)], {}, "off.json is broken"))
+
+    assert (unwritten.state, unwritten.why) == (unreadable.state, unreadable.why) == ("switched off", "loops")
+
+
 def test_edited_script_is_not_off_any_more() -> None:
     edited = a_script()
     edited.sha256 = "b" * 64
@@ -82,7 +100,7 @@ def test_edited_script_is_not_off_any_more() -> None:
 
 
 def test_script_that_only_a_setting_disables_is_shown_as_the_worker_says() -> None:
-    by_setting = a_script(state="disabled", why="filters.disabled names it")
+    by_setting = a_script(state="disabled", why="filters.disabled names it", is_off_by_setting=True)
 
     script = only(put_together([a_report(by_setting)], {}))
 

@@ -214,6 +214,7 @@ def test_setting_disables_by_name(scripts: Scripts, name: str) -> None:
     with scripts.worker(disabled=[name]) as worker:
         assert worker.version() is None
         assert worker.report("a.lua").state == "disabled"
+        assert worker.report("a.lua").is_off_by_setting
 
 
 def death_by(scripts: Scripts, name: str, *, by_watchdog: bool = True) -> ScriptDeath:
