@@ -72,11 +72,9 @@ def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) 
     mask = _Mask(user, masked)
 
     def edit(found: str, header: bytes) -> bytes:
-        if not found:
-            return mask.start_line(header) if REQUEST_URI in names else header
         return mask.header(found, header) if found in names else header
 
-    return _edit_headers(payload, edit)
+    return _edit_headers(payload, edit, mask.start_line if REQUEST_URI in names else _as_it_is)
 
 
 def redact_body(payload: bytes) -> bytes | None:
@@ -120,18 +118,25 @@ def _bounds(payload: bytes) -> tuple[int, int, int]:
     return start, line_end.end() if line_end else end, len(payload)
 
 
-def _edit_headers(payload: bytes, edit: Callable[[str, bytes], bytes]) -> bytes:
+def _as_it_is(line: bytes) -> bytes:
+    return line
+
+
+def _edit_headers(
+    payload: bytes, edit: Callable[[str, bytes], bytes], edit_start: Callable[[bytes], bytes] = _as_it_is
+) -> bytes:
     """Each header replaced by what `edit` makes of its name and its lines.
 
-    What has no name, the start line above all, comes with the name "".
+    Before that, `edit_start` is given the first line: a capture may begin in the middle of a message, with a
+    header, and what is no well-formed start line may look like either.
     """
     start, end, _ = _bounds(payload)
+    headers = _headers(payload[start:end])
+    headers[:1] = map(edit_start, headers[:1])
     edited = [payload[:start]]
-    for header in _headers(payload[start:end]):
-        before, colon, _ = header.partition(b":")
-        name = header_name(to_text(before)) if colon else ""
-        # What stands before the first colon of a start line has a blank in it.
-        edited.append(edit(name if TOKEN.fullmatch(name) else "", header))
+    for header in headers:
+        name, colon, _ = header.partition(b":")
+        edited.append(edit(header_name(to_text(name)), header) if colon else header)
     return b"".join([*edited, payload[end:]])
 
 

@@ -95,6 +95,9 @@ def test_header_that_was_removed_is_gone_and_the_others_are_as_they_were(payload
 @settings(max_examples=500)
 @given(sip_like | with_start, st.sampled_from(sorted(USER_FIELDS)))
 @example(b"a\r\nFrom: <sip:b\\ob@h>;tag=bob", "from_user")
+@example(b"sip:INVITE sip:bob@example.com SIP/2.0", "ruri_user")
+@example(b"From: sip:bob@example.com SIP/2.0", "from_user")
+@example(b"From: sip:bob@example.com SIP/2.0", "ruri_user")
 def test_user_that_was_masked_is_not_read_any_more(payload: bytes, field: str) -> None:
     user = getattr(parse_message(payload), field)
 
