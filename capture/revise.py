@@ -55,8 +55,11 @@ class Reviser:
         if not _OF_PACKET.isdisjoint(changes):
             packet = _revised_packet(packet, changes)
             if "protocol_type" in changes and changes["protocol_type"] != meaning.protocol_type:
-                # Another protocol has other fields, and perhaps another session.
-                meaning = self._interpreter.interpret(packet, sender_time_us)
+                # Another protocol has other fields, and perhaps another session: that of its own ends.
+                sent = msgspec.structs.replace(
+                    draft.packet, protocol_type=packet.protocol_type, payload=packet.payload
+                )
+                meaning = self._interpreter.interpret(sent, sender_time_us)
         time_us = changes.get("time_us")
         return (
             packet,
@@ -72,7 +75,9 @@ class Reviser:
             for name, value in changes.items()
             if name[:7] == TAG and (value is None or self._admit(name[7:]))
         }
-        overlay: dict[str, Json] = {name: _json(changes[name]) for name in _OVERLAID & changes.keys()}
+        # What was set of SIP goes with it when another protocol is made of the message.
+        texts = _OVERLAID & changes.keys() if is_sip else frozenset[str]()
+        overlay: dict[str, Json] = {name: _json(changes[name]) for name in texts}
         method = meaning.method
         found_by = meaning.key_values[2:12]
         custom: Mapping[str, str] = meaning.key_extra or {}
@@ -107,7 +112,7 @@ class Reviser:
         for name, value in tags.items():
             key_extra[name] = _text(value)
             overlay[name] = _json(value)
-        if "call_id" in changes:
+        if "call_id" in texts:
             call_id = _text(changes["call_id"])
         if call_id and call_id != sid:
             key_extra["call_id"] = call_id

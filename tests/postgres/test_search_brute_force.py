@@ -21,6 +21,7 @@ from api.search.query import Position, Query, window
 from api.search.syntax import Limits, read_elements
 from capture.route import MessageClass
 from tests.support.api import Api, add_user, an_api
+from tests.support.search_filters import TAGS
 from tests.support.search_messages import Sent
 from tests.support.search_oracle import Question, make_question, transaction
 from tests.support.search_storing import CUSTOM, ROUNDS, store_traffic
@@ -29,6 +30,7 @@ from tests.support.search_traffic import HOUR_US, make_traffic
 SEED = int(os.environ.get("SEARCH_SEED", "20261124"))
 QUESTIONS = int(os.environ.get("SEARCH_QUESTIONS", "250"))
 CALLS = int(os.environ.get("SEARCH_CALLS", "170"))
+READ_OTHERWISE = ("id", "create_date", "time_seconds", "time_useconds")
 PAGED = 4
 """One question in so many is asked page by page too."""
 
@@ -53,9 +55,24 @@ async def test_answers_equal_a_look_at_every_message(searched: tuple[Api, list[S
     api, messages = searched
     for message_class in MessageClass:
         known = {name for message in messages if message.key == message_class.key for name in message.fields}
-        assert known == set(class_fields(message_class, CUSTOM)), "every field can be asked for"
+        assert known == set(class_fields(message_class, CUSTOM, TAGS)), "every field can be asked for"
+    await _fields_are_right(api, messages)
     await _searches_are_right(api, messages)
     await _transactions_are_right(api, messages)
+
+
+async def _fields_are_right(api: Api, messages: list[Sent]) -> None:
+    """Each message has the fields that it was sent with, or was given by a script."""
+    whole = messages[0].time_us, messages[-1].time_us
+    for message_class in MessageClass:
+        page = await api.context.searcher.page(Query(message_class, *whole, len(messages)))
+        known = class_fields(message_class, CUSTOM, TAGS).items()
+        names = sorted(name for name, field in known if field.internal not in READ_OTHERWISE)
+        internal = [class_fields(message_class, CUSTOM, TAGS)[name].internal for name in names]
+        read = [[row.fields.get(name) for name in internal] for row in page.rows]
+        mine = [message for message in messages if message.key == message_class.key]
+        sent = [[message.fields[name] for name in names] for message in mine]
+        assert sorted(read, key=repr) == sorted(sent, key=repr), f"{names} of seed {SEED}"
 
 
 async def _searches_are_right(api: Api, messages: list[Sent]) -> None:
@@ -105,7 +122,7 @@ async def _pages(api: Api, question: Question, limit: int) -> list[int]:
     """All matches, newest first, page by page."""
     ((key, part),) = question.parts.items()
     message_class = MessageClass(key)
-    fields = class_fields(message_class, CUSTOM)
+    fields = class_fields(message_class, CUSTOM, TAGS)
     elements = elements_of(part.elements)
     reading = read_elements(elements, fields, Limits(200, 10_000), any_of=question.any_of)
     query = Query(message_class, *window(question.from_ms, question.to_ms), limit, reading.where)

@@ -52,6 +52,8 @@ other_changes = st.one_of(
     st.tuples(st.sampled_from(["payload", "raw"]), st.sampled_from(PAYLOADS)),
 )
 changes = st.lists(st.one_of(sip_changes, other_changes), max_size=6)
+type_changes = st.tuples(st.just("protocol_type"), st.sampled_from([1, 5, 54, 100, 112]))
+all_changes = st.lists(st.one_of(sip_changes, other_changes, type_changes), max_size=6)
 
 
 def a_packet(payload: bytes, protocol_type: int = 1) -> Packet:
@@ -130,9 +132,11 @@ def test_row_gives_back_every_field_as_scripts_left_it(payload: bytes, made: lis
             assert shown.get(name) == draft.changes[name]
 
 
-@given(st.sampled_from(PAYLOADS), changes)
-def test_changed_message_is_found_by_what_it_shows(payload: bytes, made: list[tuple[str, Value]]) -> None:
-    packet = a_packet(payload)
+@given(st.sampled_from(PAYLOADS), st.sampled_from([1, 1, 1, 5, 54, 100]), all_changes)
+def test_changed_message_is_found_by_what_it_shows(
+    payload: bytes, protocol_type: int, made: list[tuple[str, Value]]
+) -> None:
+    packet = a_packet(payload, protocol_type)
     draft = Draft(packet, INTERPRETER.interpret(packet, None), 1)
     for name, value in made:
         draft.write(name, value)
@@ -157,7 +161,7 @@ COLUMNS = set(StoredMessage.__struct_fields__) | {"sid", "node"}
 """What a search reads of a row's columns, and takes for final."""
 
 
-@given(st.sampled_from(PAYLOADS), st.sampled_from([1, 54, 100]), changes)
+@given(st.sampled_from(PAYLOADS), st.sampled_from([1, 54, 100]), all_changes)
 def test_overlay_never_names_what_has_a_column(
     payload: bytes, protocol_type: int, made: list[tuple[str, Value]]
 ) -> None:

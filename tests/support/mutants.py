@@ -199,6 +199,18 @@ def cut_values_taken_for_whole(original: Callable[..., Any]) -> Callable[..., An
     return key_atom
 
 
+@_mutant("api.search.narrow:_Translation._text")
+def header_taken_for_keyed_because_scripts_set_it(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A name that scripts have set narrows also where messages have it as a header that is not keyed."""
+
+    def narrow_text(translation: Any, condition: Any) -> Any:
+        if condition.field.startswith("custom:"):
+            return translation._key_atom(translation._extra(condition.field, condition))
+        return original(translation, condition)
+
+    return narrow_text
+
+
 @_mutant("api.search.narrow:_Translation._any")
 def or_of_key_and_column_taken_for_and(original: Callable[..., Any]) -> Callable[..., Any]:
     """Where one side of an OR is a column and the other a key, both are asked for."""

@@ -114,6 +114,17 @@ def shown(text: str) -> str:
     return to_bytes(text).decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
+def as_raw(payload: bytes) -> str:
+    """How a payload shows itself."""
+    return payload.rstrip(b"\0").decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def no_sip_fields() -> dict[str, Value]:
+    """What is read of a payload that is no SIP though its packet says so."""
+    fields: dict[str, Value] = dict.fromkeys(_SIP_FIELDS, "")
+    return fields | dict.fromkeys(("data_header.protocol", "data_header.X-CID", "data_header.X-Late"))
+
+
 def random_ends(random: Random) -> dict[str, Any]:
     family = random.choice([2, 2, 2, 10])
     return {
@@ -233,12 +244,10 @@ def other_message(random: Random, time_us: int, number: int) -> Sent:
     if kind == 100:
         return log_line(random, time_us, f"{random.choice(USERS[:4])} said {random.choice(AGENTS[1:3])}")
     if kind == 1:
-        fields: dict[str, Value] = dict.fromkeys(_SIP_FIELDS, "")
-        fields |= dict.fromkeys(("data_header.protocol", "data_header.X-CID", "data_header.X-Late"))
         payload = to_bytes(f"no SIP at all {number} \udcff\0 end")
-        return _sent("1_default", time_us, payload, 1, ends, correlation_id, None, fields)
+        return _sent("1_default", time_us, payload, 1, ends, correlation_id, None, no_sip_fields())
     if kind == 54:
-        return _isup(random, time_us, ends, correlation_id)
+        return isup_message(random, time_us, ends, correlation_id)
     named, payload = {
         5: (None, {"type": 200, "ssrc": number % 8, "report_count": 0}),
         34: (call_id, {"CORRELATION_ID": call_id, "MOS": 4}),
@@ -262,7 +271,7 @@ def log_line(random: Random, time_us: int, text: str) -> Sent:
     return _sent("100_default", time_us, text.encode(), 100, ends, None, None, _of_report(100, ends))
 
 
-def _isup(random: Random, time_us: int, ends: dict[str, Any], correlation_id: str | None) -> Sent:
+def isup_message(random: Random, time_us: int, ends: dict[str, Any], correlation_id: str | None) -> Sent:
     opc, dpc, cic = random.randrange(4), random.randrange(4), random.randrange(30)
     users = random.choice(USERS[:3]), random.choice(USERS[:3])
     message = {"msg_name": random.choice(["IAM", "ACM"]), "opc": opc, "dpc": dpc, "cic": cic}
@@ -293,7 +302,7 @@ def _sent(
         **own,
         "sid": sid,
         "create_date": time_us // 1000,
-        "raw": payload.rstrip(b"\0").decode("utf-8", "replace").replace("\0", "\ufffd"),
+        "raw": as_raw(payload),
         "protocol_header.correlation_id": correlation_id or sid,
         "protocol_header.srcIp": ends["source"],
         "protocol_header.srcPort": ends["source_port"],

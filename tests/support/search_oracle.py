@@ -51,9 +51,11 @@ OFTEN = [
     "data_header.user_agent",
     "data_header.X-CID",
     "data_header.X-Late",
+    "data_header.customer",
 ]
 """What every other question is about: what narrows."""
 
+_WORD = re.compile(r"[A-Za-z0-9_.\-]+")
 _DECIMAL = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 
 
@@ -324,8 +326,9 @@ def _smart_comparison(random: Random, example: Sent) -> tuple[Asked, str]:
         asked = _asked(random, example)
     negated = asked.negated
     words = {"empty": "isEmpty", "null": "isNull"}
+    name = asked.name if _WORD.fullmatch(asked.name) and random.random() < 0.9 else f'"{asked.name}"'
     if asked.kind in words:
-        return asked, f"{asked.name} {'!=' if negated else '='} {words[asked.kind]}"
+        return asked, f"{name} {'!=' if negated else '='} {words[asked.kind]}"
     value = asked.values[0]
     asked = Asked(asked.name, asked.kind, (value,), negated)
     operator = asked.kind if asked.kind in (">", ">=", "<", "<=") else "!=" if negated else "="
@@ -335,4 +338,4 @@ def _smart_comparison(random: Random, example: Sent) -> tuple[Asked, str]:
         # Text sorts by its characters.
         operator = random.choice([">", ">=", "<", "<="])
         asked = Asked(asked.name, operator, (value,))
-    return asked, f"{asked.name} {operator} " + "'" + value.replace("'", "''") + "'"
+    return asked, f"{name} {operator} " + "'" + value.replace("'", "''") + "'"

@@ -2,11 +2,10 @@
 
 Three workers with journals and key memories of their own, which forget; batches that are rolled back;
 restarts; another width of buckets and another version of what is keyed from round to round; buckets dropped
-and made again; fields that a filter has set.
+and made again; scripts that change and drop messages.
 """
 
 import asyncio
-import json
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ import asyncpg
 
 from capture.journal.log import JournalWriter
 from capture.settings import JournalSettings
+from tests.support.search_filters import TAGS, Scripting, Scripts
 from tests.support.search_messages import Sent
 from tests.support.search_traffic import HOUR_US, LATE_HOURS
 from tests.support.working import append, working
@@ -64,36 +64,6 @@ create trigger come_to_grief before update of number on journal_position
 """
 
 
-class Overlay(NamedTuple):
-    """What a filter script might set, or take away (None)."""
-
-    fields: dict[str, str | int | None]
-    """By internal name."""
-    homer_id: str
-    keys: dict[str, str]
-    """Columns of the key row that the values stand in."""
-    extra: dict[str, list[str]]
-
-
-OVERLAYS = [
-    Overlay({"from_user": "scripted"}, "data_header.from_user", {"from_user": "scripted"}, {}),
-    Overlay({"from_user": None}, "data_header.from_user", {}, {}),
-    Overlay({"user_agent": "scr%pt"}, "data_header.user_agent", {"user_agent": "scr%pt"}, {}),
-    Overlay({"user_agent": ""}, "data_header.user_agent", {}, {}),
-    Overlay({"method": "MAGIC"}, "data_header.method", {}, {}),
-    Overlay({"method": None}, "data_header.method", {}, {}),
-    Overlay({"source_port": 7777}, "protocol_header.srcPort", {}, {}),
-    Overlay({"source_port": None}, "protocol_header.srcPort", {}, {}),
-    Overlay({"source": "203.0.113.9"}, "protocol_header.srcIp", {"source": "203.0.113.9"}, {}),
-    Overlay({"node": "scripted"}, "protocol_header.captureId", {"node": "scripted"}, {}),
-    Overlay({"call_id": "moved-1"}, "data_header.callid", {}, {"call_id": ["moved-1"]}),
-    Overlay({"call_id": None}, "data_header.callid", {}, {}),
-    Overlay({"custom:X-CID": "leg-9"}, "data_header.X-CID", {}, {"custom:X-CID": ["leg-9"]}),
-    Overlay({"custom:X-CID": None}, "data_header.X-CID", {}, {}),
-    Overlay({"protocol": "sctp"}, "data_header.protocol", {}, {}),
-]
-
-
 async def store_traffic(
     url: str, directory: Path, traffic: list[Sent], base_us: int, random: Random
 ) -> list[Sent]:
@@ -101,6 +71,9 @@ async def store_traffic(
     connection = await asyncpg.connect(url)
     await connection.execute(_TROUBLE)
     journals = [JournalWriter.open(directory / f"{n:04d}", JournalSettings()) for n in range(WORKERS)]
+    for message in traffic:
+        message.fields = dict.fromkeys(f"data_header.{name}" for name in TAGS) | message.fields
+    scripting = Scripting(random, [message.time_us for message in traffic])
     stored: list[Sent] = []
     appended = 0
     with ExitStack() as opened:
@@ -117,28 +90,31 @@ async def store_traffic(
                 stored = left
             if plan.restarts:
                 workers.close()
-                _start(workers, directory, url, plan)
+                _start(workers, directory, url, plan, scripting.scripts)
             sent = [message for message in traffic if message.round == number]
-            for message in random.sample(sent, len(sent)):
+            packets = [message.packet() for message in sent]
+            kept = scripting.let_at(sent, plan.custom_headers)
+            for packet in random.sample(packets, len(packets)):
                 # Any worker may see any packet of a call: only cost rests on which.
-                append(random.choice(journals), [message.packet()])
-            appended += len(sent)
+                append(random.choice(journals), [packet])
+            appended += len(kept)
             await _until_stored(connection, appended)
-            stored += sent
-            await _overlay(connection, random, sent)
+            stored += kept
             if number == 0:
                 await _age(connection)
         workers.close()
     assert await connection.fetchval("select last_value from moves") > 14, "no batch came to grief"
+    names = await connection.fetch("select name from script_fields")
+    assert {name for (name,) in names} == set(TAGS)
     await _read_back(connection, stored)
     await connection.close()
     return sorted(stored, key=lambda message: message.time_us)
 
 
-def _start(workers: ExitStack, directory: Path, url: str, plan: Round) -> None:
+def _start(workers: ExitStack, directory: Path, url: str, plan: Round, scripts: Scripts) -> None:
     for number in range(WORKERS):
-        storage = _FORGETFUL | plan.storage
-        worker = working(directory / f"{number:04d}", url, custom_headers=plan.custom_headers, **storage)
+        journal, storage = directory / f"{number:04d}", _FORGETFUL | plan.storage
+        worker = working(journal, url, custom_headers=plan.custom_headers, script=scripts.run, **storage)
         workers.enter_context(worker)
 
 
@@ -197,34 +173,6 @@ async def _leaves(connection: Connection, key: str, time_us: int) -> list[Leaf]:
         for name, bounds in rows
     ]
     return [leaf for leaf in leaves if leaf.lower_us <= time_us < leaf.upper_us]
-
-
-async def _overlay(connection: Connection, random: Random, sent: list[Sent]) -> None:
-    """Some SIP messages as a filter would have left them."""
-    sip = [message for message in sent if message.protocol_type == 1]
-    for message in random.sample(sip, len(sip) // 12):
-        overlay = random.choice(OVERLAYS)
-        (value,) = overlay.fields.values()
-        (call,) = await connection.fetchrow(
-            f"update messages_{message.key} set extra = $2 where time_us = $1 returning call",
-            message.time_us,
-            json.dumps({"fields": overlay.fields}),
-        )
-        (leaf,) = await _leaves(connection, message.key, message.time_us)
-        for column, text in overlay.keys.items():
-            await connection.execute(
-                f"insert into keys_{message.key} (bucket, call, {column}) values ($1, $2, '{text}')",
-                leaf.lower_us,
-                call,
-            )
-        if overlay.extra:
-            await connection.execute(
-                f"insert into keys_{message.key} (bucket, call, extra) values ($1, $2, $3)",
-                leaf.lower_us,
-                call,
-                json.dumps(overlay.extra),
-            )
-        message.fields[overlay.homer_id] = value
 
 
 async def _read_back(connection: Connection, stored: list[Sent]) -> None:

@@ -7,27 +7,50 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from capture.draft import Draft
 from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
 from capture.settings import SipSettings, StorageSettings
 from capture.worker import Worker, WorkerOptions, run
+from tests.support.stored import Scripts
 
 ROOT = Path(__file__).parents[2]
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
 
 
+class _Filters:
+    """What stands in a worker for the operator's scripts."""
+
+    def __init__(self, script: Callable[[Draft], None]) -> None:
+        self.engine = Scripts(script)
+
+    def turn(self) -> None:
+        """There is nothing to load again."""
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
 @contextmanager
 def working(
-    journal: Path, database_url: str, *, custom_headers: Sequence[str] = (), **storage: Any
+    journal: Path,
+    database_url: str,
+    *,
+    custom_headers: Sequence[str] = (),
+    script: Callable[[Draft], None] | None = None,
+    **storage: Any,
 ) -> Iterator[None]:
-    """A worker that goes on until the block is left; what ends it before is raised there."""
+    """A worker that goes on until the block is left; what ends it before is raised there.
+
+    `script` is let at each message.
+    """
     options = WorkerOptions(
         journal,
         database_url,
@@ -37,7 +60,10 @@ def working(
     )
     stop = threading.Event()
     with closing(JournalReader.open(journal)) as reader, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(Worker(options, reader, stop).run)
+        worker = Worker(options, reader, stop)
+        if script is not None:
+            worker.filters = _Filters(script)  # type: ignore[assignment] # what a worker asks of its own
+        running = pool.submit(worker.run)
         try:
             yield
         finally:
