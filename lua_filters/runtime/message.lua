@@ -127,50 +127,51 @@ end
 
 -- A function that makes the objects of one kind.
 local function kind_of_object(kind, own_fields, methods)
-    local fields = {}
+    local stored, computed, known = {}, {}, {}
     for _, given in next, { COMMON, own_fields } do
         for name, field in next, given do
+            known[name] = true
+            local fields = type(field) == "string" and stored or computed
             fields[name] = field
         end
     end
-    local known = {}
-    for name in next, fields do
-        known[name] = true
-    end
-    for name in next, methods do
-        known[name] = true
-    end
     local checked = {}
     for name, method in next, methods do
+        known[name] = true
         checked[name] = function(object, ...)
-            if not rawequal(object, at_hand) then
+            if object ~= at_hand then
                 local is_object = type(object) == "table" and getmetatable(object) == kind
                 error(is_object and stale(kind) or format("write %s:%s(…), with a colon", kind, name), 2)
             end
             return method(...)
         end
     end
+    local function read_other(name)
+        local compute = computed[name]
+        if compute then
+            local value = compute()
+            return value ~= "" and value or nil
+        end
+        local method = checked[name]
+        if not method then
+            error(no_field(kind, name, known), 3)
+        end
+        return method
+    end
     local metatable = { __metatable = kind }
     function metatable.__index(object, name)
-        if not rawequal(object, at_hand) then
+        if object ~= at_hand then
             error(stale(kind), 2)
         end
-        local field = fields[name]
-        local value
-        if type(field) == "string" then
-            value = read(field)
-        elseif field then
-            value = field()
-        else
-            local method = checked[name]
-            if not method then
-                error(no_field(kind, name, known), 2)
+        local field = stored[name]
+        if field then
+            local value = read(field)
+            if value == "" then
+                return nil
             end
-            return method
+            return value
         end
-        if value == "" then
-            return nil
-        end
+        local value = read_other(name)
         return value
     end
     function metatable.__newindex(_, name)

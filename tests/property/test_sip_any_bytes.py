@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.sip.address import parse_address, parse_uri, read_address
+from capture.sip.grammar import BLANKS, header_name
+from capture.sip.lines import split_head, unfold
 from capture.sip.message import SipMessage
 from capture.sip.parse import (
     body,
@@ -141,6 +143,22 @@ def test_topmost_value_is_the_first_of_all_that_is_not_empty(payload: bytes) -> 
     present = [value for value in header_values(payload, "Via") if value]
 
     assert values.get("Via") == (present[0] if present else None)
+
+
+@settings(max_examples=300)
+@given(sip_like, st.sampled_from(["Via", "from", "t", "Contact", "CSeq", "X", ""]))
+@example(b"x\r\nVia\r\n : a\r\n\t\r\n b\r\n", "via")
+def test_values_of_a_header_are_those_of_its_lines_one_by_one(payload: bytes, name: str) -> None:
+    # With a line before the first one, as a capture may begin in the middle of a message.
+    lines = unfold(["", *split_head(payload)[0]])
+    split = [line.partition(":") for line in lines]
+
+    values = header_values(payload, name)
+
+    wanted = header_name(name)
+    assert values == [
+        value.strip(BLANKS) for found, colon, value in split if colon and header_name(found) == wanted
+    ]
 
 
 @settings(max_examples=200)
