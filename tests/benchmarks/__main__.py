@@ -1,6 +1,6 @@
 """`make bench`: every figure of docs/performance.md beside its target, from one run.
 
-    python -m tests.benchmarks [--only intake,copy,end-to-end,freshness,memory,mixes,search] [--quick]
+    python -m tests.benchmarks [--only intake,copy,end-to-end,freshness,memory,mixes,scripts,search] [--quick]
                                [--workers 2] [--soak 600] [--messages 2000000] [--json bench.json]
 
 Everything happens on this machine, over the loopback, on free ports, in temporary directories that are
@@ -18,7 +18,17 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import bare_copy, day, end_to_end, freshness, intake, mix, other_mixes, searches
+from tests.benchmarks import (
+    bare_copy,
+    day,
+    end_to_end,
+    freshness,
+    intake,
+    mix,
+    other_mixes,
+    scripts,
+    searches,
+)
 from tests.benchmarks.flood import Flood, NoCompiler, write_packets
 from tests.benchmarks.report import Report, Target
 from tests.benchmarks.system import System, system
@@ -190,6 +200,24 @@ class Bench:
         for role in ROLES:
             self.report.add(f"{name}, {role}", stored.cpu_us[role], "µs a packet")
 
+    def measure_scripts(self) -> None:
+        folder = self.directory / "scripts"
+        folder.mkdir()
+        targets = {"eight fields, one header": 0.9, "a pattern on the payload": 0.6}
+        with system("--lua-dir", folder) as running:
+            end_to_end.warm_up(running, self.flood, self.pool)
+            for name, cost in scripts.measure(running, folder, self.flood, self.pool, self.seconds / 20):
+                self.report.add(f"{name}, stored at", cost.stored_rate, "packets/s")
+                share = targets.get(name)
+                self.report.add(
+                    f"{name}, of the rate without",
+                    cost.rate_share,
+                    "",
+                    None if share is None else Target(share, at_least=True),
+                )
+                self.report.add(f"{name}, worker", cost.worker_us, "µs a packet")
+                self.report.add(f"{name}, worker, of that without", cost.worker_ratio, "")
+
     def measure_search(self) -> None:
         messages = self.given.messages // 20 if self.given.quick else self.given.messages
         with system() as running:
@@ -213,6 +241,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "freshness": Bench.measure_freshness,
     "memory": Bench.measure_memory,
     "mixes": Bench.measure_mixes,
+    "scripts": Bench.measure_scripts,
     "search": Bench.measure_search,
 }
 
