@@ -107,8 +107,9 @@ end
 
 local function text_field(field)
     return {
+        text = field,
         get = function()
-            return read_text(field)
+            return read(field) or ""
         end,
         set = function(value, name)
             set(field, as_text(value, name, 3))
@@ -119,7 +120,7 @@ end
 local function number_field(field)
     return {
         get = function()
-            return read_number(field)
+            return read(field) or 0
         end,
         set = function(value, name)
             value = as_number(value, name, 3)
@@ -150,6 +151,10 @@ local function struct(what, fields)
     local prototype = newproxy(true)
     local metatable = getmetatable(prototype)
     local made_for, object, kept
+    local texts = {} -- most fields are, and are read without another call
+    for name, field in pairs(fields) do
+        texts[name] = field.text
+    end
 
     local function current()
         local packet = generation()
@@ -172,10 +177,16 @@ local function struct(what, fields)
     end
 
     metatable.__index = function(self, name)
-        check(self)
+        if self ~= object or made_for ~= generation() then
+            check(self)
+        end
         local value = kept and kept[name]
         if value ~= nil then
             return value
+        end
+        local text = texts[name]
+        if text then
+            return read(text) or ""
         end
         local field = fields[name]
         return field and field.get()
