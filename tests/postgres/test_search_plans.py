@@ -1,7 +1,7 @@
 """What the statements of a search touch."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
 from api.search.snapshot import CallAt, by_time, of_calls, open_snapshot, probe
 from api.search.sql import Sql, render
+from capture.draft import Draft
 from capture.hep.packet import Packet
 from capture.route import MessageClass
 from capture.settings import StorageSettings
@@ -39,8 +40,10 @@ def _packets(buckets: int, calls: int) -> list[Packet]:
 
 
 @asynccontextmanager
-async def _filled(database_url: str, packets: list[Packet]) -> AsyncIterator[AsyncEngine]:
-    await store(database_url, packets, storage=StorageSettings(partition_hours=1))
+async def _filled(
+    database_url: str, packets: list[Packet], script: Callable[[Draft], None] | None = None
+) -> AsyncIterator[AsyncEngine]:
+    await store(database_url, packets, storage=StorageSettings(partition_hours=1), script=script)
     engine = connect(database_url)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -152,6 +155,31 @@ async def test_rare_status_is_found_by_its_index(busy_engine: AsyncEngine):
     # In its own order, so that none but the newest are read.
     assert [node["Node Type"] for node in nodes] == ["Index Scan"]
     assert "method" in nodes[0]["Index Cond"]
+
+
+async def test_indexes_serve_where_a_script_tags_every_message(database_url: str):
+    def script(draft: Draft) -> None:
+        draft.write("custom:trunk", f"trunk-{draft.meaning.sid}")
+
+    by_tag = Condition("custom:trunk", Operator.EQUAL, ("trunk-0-7",))
+    by_status = Condition("method", Operator.EQUAL, ("604",))
+    async with _filled(database_url, _packets(1, 3000), script) as engine:
+        (of_tag,) = [
+            await _plan(engine, probe(narrowing.calls[0]))
+            for _, narrowing in await _narrowed(engine, _of_an_hour(by_tag))
+        ]
+        (of_status,) = [
+            await _plan(engine, by_time(MessageClass.CALL, narrowing, None, 20))
+            for _, narrowing in await _narrowed(engine, _of_an_hour(by_status))
+        ]
+
+    (tags,), (statuses,) = of_tag.values(), of_status.values()
+    assert [node["Node Type"] for node in tags] == ["Bitmap Heap Scan"]
+    assert "method" in statuses[0]["Index Cond"]
+
+
+def _of_an_hour(condition: Condition) -> Query:
+    return Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200, condition)
 
 
 async def test_many_calls_are_walked_from_the_newest_on(busy_engine: AsyncEngine):
