@@ -8,9 +8,11 @@ Knows nothing of HEP, tables or scripts.
 
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
 from capture.sip.address import parse_address
 from capture.sip.grammar import BLANKS, QUOTED_PAIR, TOKEN, header_name
+from capture.sip.headers import LEARNED_CHARS, LEARNED_NAMES
 from capture.sip.lines import is_wrapped
 from capture.sip.start import parse_start
 from capture.text import to_text
@@ -26,12 +28,17 @@ USER_HEADERS = (
 )
 """Where the number of somebody who takes part in a call may stand."""
 
+_MANY = 100
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _LINE_END = re.compile(rb"\r*+\n")
 _BEFORE_START = b"\r\n \t\0"
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _ADDRESS_PART = re.compile(rb'<[^>]*+>?|[,;"]|[^"<,;]++')
+# One stroke for what nearly every header has; what differs in anything is read step by step.
+_USUAL_ADDRESS = re.compile(
+    rb"""([^"<>,;:]*+|\s*+"[^"\\<>]*+"\s*+)(<sips?:)([^@:;?>\s"<,]++)(@[^@>"\s<,]++>[^<>",]*+)"""
+).fullmatch
 _URI = re.compile(rb"(\s*+<?\s*+([A-Za-z][A-Za-z0-9+.\-]*+)\s*+:(?://)?)([^>]*+)")
 _CREDENTIAL = re.compile(
     rb'((?<![^\s,])(username|uri)\s*+=\s*+"?)((?<=")(?:[^"\\]|\\.)*+|[^\s,"]*+)', re.IGNORECASE | re.DOTALL
@@ -55,7 +62,7 @@ def remove_header(payload: bytes, name: str) -> bytes | None:
         return None
     if not TOKEN.fullmatch(wanted):
         return payload
-    return _edit_headers(payload, lambda found, header: b"" if found == wanted else header)
+    return _edit_headers(payload, lambda header: b"" if _name_of(header) == wanted else header)
 
 
 def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) -> bytes | None:
@@ -71,8 +78,11 @@ def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) 
     names = frozenset(header_name(name) for name in headers)
     mask = _Mask(user, masked)
 
-    def edit(found: str, header: bytes) -> bytes:
-        return mask.header(found, header) if found in names else header
+    def edit(header: bytes) -> bytes:
+        if not mask.may_be_in(header):
+            return header
+        name = _name_of(header)
+        return mask.header(name, header) if name in names else header
 
     return _edit_headers(payload, edit, mask.start_line if REQUEST_URI in names else _as_it_is)
 
@@ -123,9 +133,9 @@ def _as_it_is(line: bytes) -> bytes:
 
 
 def _edit_headers(
-    payload: bytes, edit: Callable[[str, bytes], bytes], edit_start: Callable[[bytes], bytes] = _as_it_is
+    payload: bytes, edit: Callable[[bytes], bytes], edit_start: Callable[[bytes], bytes] = _as_it_is
 ) -> bytes:
-    """Each header replaced by what `edit` makes of its name and its lines.
+    """Each header, with the lines that continue it, replaced by what `edit` makes of it.
 
     Before that, `edit_start` is given the first line: a capture may begin in the middle of a message, with a
     header, and what is no well-formed start line may look like either.
@@ -133,17 +143,29 @@ def _edit_headers(
     start, end, _ = _bounds(payload)
     headers = _headers(payload[start:end])
     headers[:1] = map(edit_start, headers[:1])
-    edited = [payload[:start]]
-    for header in headers:
-        name, colon, _ = header.partition(b":")
-        edited.append(edit(header_name(to_text(name)), header) if colon else header)
-    return b"".join([*edited, payload[end:]])
+    return b"".join([payload[:start], *map(edit, headers), payload[end:]])
+
+
+def _name_of(header: bytes) -> str:
+    """In its one spelling; of a line without a colon it is ""."""
+    spelling, colon, _ = header.partition(b":")
+    if not colon:
+        return ""
+    return _remembered_name(spelling) if len(spelling) <= LEARNED_CHARS else header_name(to_text(spelling))
+
+
+@lru_cache(maxsize=LEARNED_NAMES)
+def _remembered_name(spelling: bytes) -> str:
+    return header_name(to_text(spelling))
 
 
 def _headers(head: bytes) -> list[bytes]:
     """Lines with their ends, each header with those that continue it."""
+    lines: list[bytes] = _LINE.findall(head)
+    if b"\n " not in head and b"\n\t" not in head:
+        return lines
     headers: list[list[bytes]] = []
-    for line in _LINE.findall(head):
+    for line in lines:
         if line[:1] in (b" ", b"\t") and headers:
             headers[-1].append(line)
         else:
@@ -159,7 +181,13 @@ class _Mask:
         self._user = user.encode("utf-8", "replace")
         self._masked = masked.encode("utf-8", "replace")
 
+    def may_be_in(self, header: bytes) -> bool:
+        """A user that is not UTF-8 is compared as text, which shows all broken bytes alike."""
+        return self._user in header or "\ufffd" in self._text
+
     def start_line(self, lines: bytes) -> bytes:
+        if not self.may_be_in(lines):
+            return lines
         line, line_end, folded = lines.partition(b"\n")
         if line[:4].upper() == b"SIP/":
             return lines
@@ -176,6 +204,10 @@ class _Mask:
         spelling, colon, value = header.partition(b":")
         if name in CREDENTIALS:
             return spelling + colon + _CREDENTIAL.sub(self._credential, value)
+        usual = _USUAL_ADDRESS(value)
+        if usual is not None:
+            display, scheme, user, rest = usual.groups()
+            return b"".join([spelling, colon, self._everywhere(display), scheme, self._user_part(user), rest])
         edited = self._addresses(value)
         address = parse_address(_unfolded(edited))
         if address.error is not None or address.user == self._text:
@@ -234,18 +266,26 @@ class _Mask:
 
     def _everywhere(self, text: bytes) -> bytes:
         """Wherever the user stands as a word of its own."""
-        user, parts, at = self._user, [], 0
-        while (found := text.find(user, at)) >= 0:
+        user = self._user
+        times = text.count(user)
+        if times > _MANY:
+            # To make a pattern costs as much as to look at a hundred places one by one.
+            before = rb"(?<![0-9A-Za-z])" if user[:1].isalnum() else b""
+            behind = rb"(?![0-9A-Za-z])" if user[-1:].isalnum() else b""
+            return re.sub(before + re.escape(user) + behind, lambda _: self._masked, text)
+        parts, at = [], 0
+        for _ in range(times):
+            found = text.find(user, at)
             end = found + len(user)
             parts.append(text[at:found])
             parts.append(self._masked if _is_word(text, found, end) else user)
             at = end
-        return b"".join([*parts, text[at:]]) if parts else text
+        return b"".join([*parts, text[at:]])
 
 
 def _is_word(text: bytes, start: int, end: int) -> bool:
-    before, after = text[max(0, start - 1) : start + 1], text[end - 1 : end + 1]
-    return not (len(before) == 2 and before.isalnum()) and not (len(after) == 2 and after.isalnum())
+    before, behind = text[max(0, start - 1) : start + 1], text[end - 1 : end + 1]
+    return not (len(before) == 2 and before.isalnum()) and not (len(behind) == 2 and behind.isalnum())
 
 
 def _end_of_user(rest: bytes) -> int:

@@ -108,6 +108,49 @@ def test_user_that_was_masked_is_not_read_any_more(payload: bytes, field: str) -
         assert getattr(parse_message(edited), field) != user
 
 
+address_like = st.lists(
+    st.sampled_from(
+        [
+            *(
+                '"Bob" ',
+                "Bob ",
+                '"',
+                "<sip:",
+                "<sips:",
+                "<",
+                ">",
+                "sip:",
+                "bob",
+                "bob",
+                "@",
+                "example.com",
+                ":",
+                "1",
+            ),
+            *(";lr", ";tag=", ",", " ", "[::1]", "?x=1", "\\", "\t", "é", "=", ";", "\r\n ", "@h>"),
+        ]
+    ),
+    max_size=10,
+).map("".join)
+
+
+@settings(max_examples=500)
+@given(address_like, st.sampled_from(["x", ""]))
+@example('"Bob" <sip:bob@example.com:1;lr>;tag=bob', "x")
+@example("<sip:bob@h>;tag=bob;x=@h>", "x")
+@example("bob <sip:bob@bob;bob>\t;bob", "x")
+def test_header_masked_at_one_stroke_is_the_one_masked_step_by_step(value: str, behind: str) -> None:
+    # A quoted parameter is nothing usual, and means nothing.
+    other = f"{value};{behind}" if behind else value
+    one = mask_user(f"BYE sip:h SIP/2.0\r\nFrom: {other}\r\n\r\n".encode(), ["from"], "bob", "masked")
+    two = mask_user(f'BYE sip:h SIP/2.0\r\nFrom: {other};q=""\r\n\r\n'.encode(), ["from"], "bob", "masked")
+
+    assert one is not None
+    assert two is not None
+    if parse_message(f'BYE sip:h SIP/2.0\r\nFrom: {other};q=""\r\n\r\n'.encode()).parse_error is None:
+        assert two.replace(b';q=""', b"") == one
+
+
 users = st.text("abc123+-_.!~*'", min_size=1, max_size=8)
 names = st.text("abc123+ -", max_size=8)
 addresses = st.builds('"{}" <sip:{}@{}>;tag={}'.format, names, users, st.just("example.com"), users)

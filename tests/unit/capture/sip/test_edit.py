@@ -117,6 +117,15 @@ def test_user_goes_everywhere_from_a_header_that_is_not_well_formed(value: bytes
     assert masked(a_message(b"From: " + value), "from") == a_message(b"From: " + expected)
 
 
+@pytest.mark.parametrize("user", ["bob", "+49", "a.b*", "*"])
+@pytest.mark.parametrize("between", [" ", "x", "1", ".", "-", '" "'])
+def test_many_users_in_a_header_are_masked_as_few_are(user: str, between: str) -> None:
+    few = masked(a_message(f"Subject: {between.join([user] * 5)}".encode()), "subject", user=user)
+    many = masked(a_message(f"Subject: {between.join([user] * 205)}".encode()), "subject", user=user)
+
+    assert many.count(b"+493xxxx") == (205 if few.count(b"+493xxxx") == 5 else few.count(b"+493xxxx"))
+
+
 def test_user_of_the_request_uri_is_masked_in_the_start_line_alone() -> None:
     message = a_message(b"To: <sip:+4930123@example.com>")
 
