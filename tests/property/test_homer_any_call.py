@@ -16,7 +16,8 @@ from tests.support.drafts import INVITE, a_draft
 
 FUNCTIONS = (
     "GetHEPStruct GetSIPStruct GetHEPProtoType GetRawMessage SetRawMessage SetHEPField SetHEPField"
-    " SetSIPHeader SetSIPHeader SetSIPProfile SetCustomSIPHeader SetLokiLabel HashTable HashString Logp Print pairs"
+    " SetSIPHeader SetSIPHeader SetSIPProfile SetCustomSIPHeader SetLokiLabel"
+    " HashTable HashString Logp Print pairs"
 )
 STRUCT_FIELDS = (
     "hep.SrcIP hep.SrcPort hep.Tsec hep.Tmsec hep.Timestamp hep.ProtoType hep.Payload hep.CID hep.SID hep.SIP"
@@ -25,7 +26,8 @@ STRUCT_FIELDS = (
 )
 VALUES = (
     "nil true 0 -1 1.5 1e300 0/0 1/0 2^53 {} {x='y'} {[1]=2} print hep sip headers '' 'x' '0' '5060' '-3'"
-    " '192.0.2.9' '2001:db8::1' 'SrcIP' 'SrcPort' 'SID' 'NodeID' 'ProtoType' 'FromUser' 'callid' 'get' 'set' 'del' 'md5'"
+    " '192.0.2.9' '2001:db8::1' 'SrcIP' 'SrcPort' 'SID' 'NodeID' 'ProtoType' 'FromUser' 'callid' 'get' 'set'"
+    " 'del' 'md5'"
     " '\\0' '\\255\\254' '\\r\\n' ('x'):rep(300) 'custom:x' '☎' setmetatable({},{__tostring=error})"
 )
 
