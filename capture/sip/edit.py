@@ -75,7 +75,7 @@ def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) 
         return None
     if not user or user == masked:
         return payload
-    names = frozenset(header_name(name) for name in headers)
+    names = _spellings(tuple(headers))
     mask = _Mask(user, masked)
 
     def edit(header: bytes) -> bytes:
@@ -144,6 +144,11 @@ def _edit_headers(
     headers = _headers(payload[start:end])
     headers[:1] = map(edit_start, headers[:1])
     return b"".join([payload[:start], *map(edit, headers), payload[end:]])
+
+
+@lru_cache(maxsize=64)
+def _spellings(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(header_name, names))
 
 
 def _name_of(header: bytes) -> str:
@@ -268,6 +273,8 @@ class _Mask:
         """Wherever the user stands as a word of its own."""
         user = self._user
         times = text.count(user)
+        if not times:
+            return text
         if times > _MANY:
             # To make a pattern costs as much as to look at a hundred places one by one.
             before = rb"(?<![0-9A-Za-z])" if user[:1].isalnum() else b""
