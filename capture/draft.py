@@ -69,11 +69,16 @@ class Draft:
         return changed if isinstance(changed, bytes) else self.packet.payload
 
     @property
+    def read_payload(self) -> bytes:
+        """That of which fields and headers are read."""
+        changed = self.changes.get("read_payload")
+        return changed if isinstance(changed, bytes) else self.packet.payload
+
+    @property
     def sip(self) -> SipMessage | None:
         """What the payload says, whatever scripts have set; None when it is not SIP."""
         if self._sip is None and self.is_sip:
-            read = self.changes.get("read_payload")
-            self._sip = parse_message(read if isinstance(read, bytes) else self.packet.payload)
+            self._sip = parse_message(self.read_payload)
         return self._sip
 
     def read(self, name: str) -> Value:
@@ -127,8 +132,8 @@ class Draft:
         self.dropped = reason
 
     def header(self, name: str) -> list[str]:
-        """All values of a header of the payload as it is now, one a header line; none when it is not SIP."""
-        return header_values(self.payload, name) if self.is_sip else []
+        """All values of a header, one a header line; none when it is not SIP."""
+        return header_values(self.read_payload, name) if self.is_sip else []
 
     def body(self) -> bytes:
         """Of SIP as it is now; of anything else the whole payload."""

@@ -268,7 +268,8 @@ def test_custom_headers_of_a_table_are_added_to_those_there_are() -> None:
 def test_raw_message_is_replaced_and_fields_stay() -> None:
     draft = run(
         "function set()\n SetRawMessage('censored')\n assert(GetRawMessage() == 'censored')\n"
-        " local sip = GetSIPStruct()\n assert(sip.FromUser == 'alice' and sip.Msg:match('^INVITE'))\nend",
+        " local sip = GetSIPStruct()\n assert(sip.FromUser == 'alice' and sip.Msg:match('^INVITE'))\n"
+        " assert(sip.ContentLength == '0' and sip.Body == '')\nend",
         a_draft(),
     )
 
