@@ -116,7 +116,12 @@ class KeyMemory:
             and value != (known := texts[index])
             and (known.__class__ is str or value not in known)
         ]
-        if new or source not in ends or destination not in ends or extra:
+        if (
+            new
+            or source not in ends
+            or destination not in ends
+            or (extra and not self._all_named(extra, shown[2]))
+        ):
             return self._add(place, shown, new, values, source, destination, extra)
         return None
 
@@ -164,6 +169,10 @@ class KeyMemory:
         if not (others or source or destination or any(picked)):
             return None
         return KeyRow(picked, source, destination, cut, others or None)
+
+    @staticmethod
+    def _all_named(extra: Mapping[str, str], named: frozenset[str]) -> bool:
+        return all([f"{name}\0{value}" in named for name, value in extra.items()])
 
     def _join(self, known: _Known, value: str, index: int) -> _Known:
         """What is known of a column once it has shown `value`; `known` itself if it had."""

@@ -52,6 +52,11 @@ class Reviser:
     def revise(self, draft: Draft, sender_time_us: int | None) -> tuple[Packet, Meaning, int]:
         """The packet, what it means and its capture time, as they are to be stored."""
         changes, packet, meaning = draft.changes, draft.packet, draft.meaning
+        for name in changes:
+            if name[:7] != TAG:
+                break
+        else:
+            return packet, self._tagged(meaning, changes), draft.time_us
         if not _OF_PACKET.isdisjoint(changes):
             packet = _revised_packet(packet, changes)
             if "protocol_type" in changes and changes["protocol_type"] != meaning.protocol_type:
@@ -65,6 +70,35 @@ class Reviser:
             packet,
             self._revised_meaning(draft, packet, meaning),
             time_us if isinstance(time_us, int) else draft.time_us,
+        )
+
+    def _tagged(self, meaning: Meaning, changes: Mapping[str, Value]) -> Meaning:
+        """With tags, and nothing else changed: what most scripts do to most messages."""
+        overlay: dict[str, Json] = {}
+        key_extra = {**meaning.key_extra} if meaning.key_extra else {}
+        for name, value in changes.items():
+            if self._admit(name[7:]):
+                overlay[name] = _json(value)
+                if value:
+                    key_extra[name] = _text(value)
+                else:
+                    key_extra.pop(name, None)
+        if not overlay:
+            return meaning
+        # By position, in the order of the fields: by name it takes 0.8 µs more.
+        return Meaning(
+            meaning.message_class,
+            meaning.protocol_type,
+            meaning.sid,
+            meaning.session_id,
+            meaning.correlation_id,
+            meaning.method,
+            meaning.node_name,
+            meaning.parse_error,
+            meaning.flags | _CHANGED,
+            {**meaning.extra, "fields": overlay} if meaning.extra else {"fields": overlay},
+            meaning.key_values,
+            key_extra or None,
         )
 
     def _revised_meaning(self, draft: Draft, packet: Packet, meaning: Meaning) -> Meaning:
