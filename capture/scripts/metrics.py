@@ -10,11 +10,14 @@ should fill the memory of a worker, or of Prometheus. They outlive a reload.
 Source: the Prometheus data model (names of metrics and labels). Knows no Lua and no page.
 """
 
+import logging
 import re
 from bisect import bisect_left
 
 from capture.script_report import SCRIPT_LABEL, Series
 from capture.text import to_text
+
+log = logging.getLogger(__name__)
 
 BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -118,10 +121,12 @@ class Metrics:
 
     def _refuse(self, script: str, metric: str) -> None:
         self.refused += 1
-        self.problem = self.problem or (
-            f"scripts have {self._most} series of metrics, which is the limit (filters.series): the next one,"
-            f" {metric} of {script}, is not counted, nor are others"
-        )
+        if not self.problem:
+            self.problem = (
+                f"scripts have {self._most} series of metrics, which is the limit (filters.series): the next,"
+                f" {metric} of {script}, is not counted, nor are others"
+            )
+            log.warning("%s", self.problem)
 
 
 def _why_no_name(name: str) -> str | None:

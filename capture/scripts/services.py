@@ -5,7 +5,7 @@ Knows nothing of Lua: the preludes' services are made of it in `homer` and `mess
 
 from pathlib import Path
 
-from capture.script_report import MemoryReport, WorkerReport
+from capture.script_report import FolderProblem, MemoryReport, WorkerReport
 from capture.scripts.cache import Cache
 from capture.scripts.metrics import Metrics
 from capture.scripts.saying import Sayings
@@ -34,6 +34,13 @@ class Services:
         """Between two batches: take tables that have changed, say what was held back."""
         self.tables.refresh()
         self.sayings.flush()
+
+    def problems(self) -> list[FolderProblem]:
+        """What an operator should know of tables, and of metrics that are not counted."""
+        found = [FolderProblem(*problem) for problem in self.tables.problems]
+        if self.metrics.problem:
+            found.append(FolderProblem("", self.metrics.problem, is_left_out=False))
+        return found
 
     def report(self, report: WorkerReport) -> None:
         """What is kept now."""
