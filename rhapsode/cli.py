@@ -8,7 +8,19 @@ import typer
 
 from api.errors import ApiError
 from capture.errors import CaptureError
-from rhapsode.commands import accounts, alone, aside, dictionary, filtering, looking, sending, up
+from rhapsode.commands import (
+    accounts,
+    alone,
+    aside,
+    checking,
+    dictionary,
+    filtering,
+    looking,
+    sending,
+    testing,
+    trying,
+    up,
+)
 from rhapsode.errors import RhapsodeError
 
 app = typer.Typer(
@@ -49,6 +61,9 @@ dictionaries.command("train", epilog=dictionary.TRAIN_EXAMPLE)(dictionary.train_
 filters.command("list", epilog=filtering.LIST_EXAMPLE)(filtering.list_scripts)
 filters.command("disable", epilog=filtering.DISABLE_EXAMPLE)(filtering.disable_script)
 filters.command("enable", epilog=filtering.ENABLE_EXAMPLE)(filtering.enable_script)
+filters.command("check", epilog=checking.EXAMPLE)(checking.check_scripts)
+filters.command("test", epilog=testing.EXAMPLE)(testing.run_tests)
+filters.command("try", epilog=trying.EXAMPLE)(trying.try_script)
 aside_packets.command("list", epilog=aside.LIST_EXAMPLE)(aside.list_packets)
 aside_packets.command("show", epilog=aside.SHOW_EXAMPLE)(aside.show_packet)
 aside_packets.command("replay", epilog=aside.REPLAY_EXAMPLE)(aside.replay_packets)

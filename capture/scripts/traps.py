@@ -69,14 +69,14 @@ _MEMORY = re.compile(
 
 
 def find_traps(script: Script) -> list[Trap]:
-    """In the order of the lines; none in a script of the new kind, whose functions raise errors instead."""
-    if script.is_new_kind:
-        return []
+    """In the order of the lines; in a script of the new kind only names that are not there."""
     code = script.code
+    removed = [*_removed_names(code), *_removed_modules(script.source.decode("latin-1"), code)]
+    if script.is_new_kind:
+        return sorted(removed)
     traps = [
+        *removed,
         *_functions_with_parameters(script),
-        *_removed_names(code),
-        *_removed_modules(script.source.decode("latin-1"), code),
         *_sip_without_test(script, code),
         *_first(_RAW, code, "SetRawMessage changes what is stored, not the fields that were read before it"),
         *_first(

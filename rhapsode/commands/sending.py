@@ -50,7 +50,7 @@ def send_file(
     host, port = split_address(to)
     if not host:
         raise SettingsError(f"{to!r} names no host to send to")
-    warn = _warner()
+    warn = warner()
     retention = load_settings({}, config).retention
     contents = survey(file, warn, kept_since(retention, time.time_ns() // 1000))
     if contents.older and not now:
@@ -65,7 +65,7 @@ def send_file(
     typer.echo(f"sent {done.packets} packets, {done.bytes} bytes in {done.seconds:.1f} s")
 
 
-def _warner() -> Callable[[str], None]:
+def warner() -> Callable[[str], None]:
     """Says each thing once: a file is read more than once, and is not whole each time."""
     said: set[str] = set()
 

@@ -24,6 +24,7 @@ ALL = [(), *commands(typer.main.get_group(app))]
 def test_every_command_of_the_issue_is_there() -> None:
     assert {" ".join(path) for path in ALL} >= {
         "up", "intake", "worker", "api", "migrate", "passwd", "send", "status", "doctor",
+        "filter check", "filter test", "filter try",
         "journal aside list", "journal aside show", "journal aside replay",
         "filter list", "filter disable", "filter enable",
     }  # fmt: skip

@@ -176,8 +176,10 @@ def test_table_that_is_only_read_is_no_memory() -> None:
     )
 
 
-def test_script_of_the_new_kind_has_none() -> None:
-    assert traps("function on_sip(message)\n os.execute('x')\nend") == []
+def test_script_of_the_new_kind_has_names_that_are_not_there_and_no_other_trap() -> None:
+    assert traps("function on_sip(message)\n os.execute('x')\nend\nfunction helper(a) end") == [
+        (2, "os.execute is not there, and its use an error: no program can be started")
+    ]
 
 
 @given(st.text("function ab(x)\n.:'\"[]=-GetSIPStruct{} \r\0é", max_size=200))

@@ -1,0 +1,85 @@
+"""A folder of scripts loaded as a worker loads it, and what an operator should know of it beforehand."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from capture.script_report import ScriptReport
+from capture.scripts.entry_points import EntryPoint
+from capture.scripts.folder import Script, read_folder
+from capture.scripts.kept import KeptVersions
+from capture.scripts.loading import Loader
+from capture.scripts.traps import find_traps
+from capture.settings import FilterSettings
+from rhapsode.filters.trial import load_error, services_of
+
+_LOOK_UP = re.compile(rb"""\blookup\.file\s*\(\s*["']([^"'\n]+)["']""")
+_REACHED = {"on_sip": "SIP", "on_rtcp": "RTCP", "on_log": "log lines", "on_packet": "every packet"}
+
+
+class Finding(NamedTuple):
+    """Something of a file."""
+
+    is_error: bool
+    """Else a warning: the script runs all the same."""
+    words: str
+
+
+class Checked(NamedTuple):
+    """One file of the folder; without a name the folder itself."""
+
+    name: str
+    kind: str
+    """For which API it is written; empty for what is no script."""
+    entry_points: tuple[str, ...]
+    """Each as `on_sip: SIP`."""
+    findings: tuple[Finding, ...]
+
+
+def check_folder(directory: Path, filters: FilterSettings) -> list[Checked]:
+    """Everything in the folder, by name; loads all scripts, runs none."""
+    folder = read_folder(directory)
+    services = services_of(directory, folder.scripts, filters)
+    loaded = Loader(directory, filters, services, KeptVersions(None)).load({})
+    reports = {report.name: report for report in loaded.reports}
+    scripts = {script.name: script for script in folder.scripts}
+    problems: dict[str, list[Finding]] = {}
+    for problem in loaded.problems:
+        problems.setdefault(problem.name, []).append(Finding(problem.is_left_out, problem.words))
+    for script in folder.scripts:
+        for name in _LOOK_UP.findall(script.source):
+            services.tables.lookup(name, b"")
+    for table in services.tables.problems:
+        problems.setdefault(table.name, []).append(Finding(False, table.words))
+    return [
+        _checked(name, scripts.get(name), reports.get(name), problems.get(name, []), filters)
+        for name in sorted(problems.keys() | scripts.keys())
+    ]
+
+
+def _checked(
+    name: str,
+    script: Script | None,
+    report: ScriptReport | None,
+    problems: Sequence[Finding],
+    filters: FilterSettings,
+) -> Checked:
+    if script is None:
+        return Checked(name, "", (), tuple(problems))
+    findings = list(problems)
+    if report is not None and report.load_error:
+        findings.append(Finding(True, load_error(report)))
+    findings += [Finding(False, str(trap)) for trap in find_traps(script)]
+    return Checked(
+        name,
+        "new API" if script.is_new_kind else "heplify-server API",
+        tuple(_entry_points(script.entry_points, script.is_new_kind, filters)),
+        tuple(findings),
+    )
+
+
+def _entry_points(points: Sequence[EntryPoint], is_new_kind: bool, filters: FilterSettings) -> Iterator[str]:
+    types = f"HEP types {', '.join(map(str, filters.hep_types))}"
+    for point in points:
+        yield f"{point.name}: {_REACHED[point.name] if is_new_kind else types}"

@@ -1,0 +1,10 @@
+-- A script of heplify-server.
+script("old.lua")
+test("the sender is hidden", function()
+    assert_equal(run(sip{}).changes, { from_user = "anonymous" })
+end)
+test("what was changed before an error stays", function()
+    local result, words = assert_error(sip{to = "broken@example.com"}, "index")
+    assert_equal(result.from_user, "anonymous")
+    assert_match(words, "^old.lua:8: ")
+end)
