@@ -102,6 +102,7 @@ class ScriptReport(msgspec.Struct):
     def count_error(self, line: int | None, kind: str, words: str, now_us: int, times: int = 1) -> bool:
         """Whether it is the first of its kind in this line, and so worth a line in the log."""
         line = line or 0
+        words = said_of(self.name, words).removeprefix(f"line {line}: ")
         found = self._errors_of(line, kind)
         if found is None and len(self.errors) >= MOST_REASONS:
             line = 0
@@ -298,6 +299,15 @@ def _runs(lock: Path, pid: int) -> bool:
     except OSError:
         return True
     return holder in ("", str(pid))
+
+
+def said_of(script: str, words: str) -> str:
+    """The words of an error for one who knows which script it is of: `a.lua:3: oh` is `line 3: oh`."""
+    place, _, rest = words.partition(": ")
+    file, _, line = place.rpartition(":")
+    if file == script and line.isdecimal():
+        return f"line {line}: {rest}"
+    return rest if place == script else words
 
 
 def add_series(all_series: Sequence[Series]) -> list[Series]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from capture.errors import ScriptError
 from capture.route import RTCP, SIP
-from capture.script_report import FolderProblem, ScriptReport
+from capture.script_report import FolderProblem, ScriptReport, said_of
 from capture.script_switches import Off, SwitchedOff
 from capture.scripts.folder import SUFFIX, Folder, Problem, Script, read_examples, read_folder
 from capture.scripts.homer import OldServices, load_old_scripts
@@ -119,11 +119,18 @@ class Loader:
             [FolderProblem(*problem) for problem in folder.problems],
         )
 
+    def measure(self) -> None:
+        """Note what the Lua states hold."""
+        for runner in self._runners.values():
+            if isinstance(runner, Runner):
+                runner.report.memory_bytes = runner.state.memory_bytes
+
     def _report(self, script: Script, off: Off) -> ScriptReport:
         """What is said of a script, with the counts so far."""
         report = self._reports.get(script.name) or ScriptReport(script.name)
         report.sha256 = script.sha256
         report.state, report.why, report.load_error = "running", "", ""
+        report.memory_bytes = 0
         report.is_new_kind, report.is_example = script.is_new_kind, script.is_example
         report.entry_points = [point.name for point in script.entry_points]
         switched = off.get(script.name)
@@ -202,7 +209,7 @@ class Loader:
     def _note_error(self, name: str, words: str) -> None:
         """Of the newest version that cannot be loaded."""
         report = self._reports[name]
-        report.load_error = report.load_error or words
+        report.load_error = report.load_error or said_of(name, words)
 
     def _note_version(self, version: Script) -> None:
         report = self._reports[version.name]

@@ -12,7 +12,14 @@ from pathlib import Path
 from capture.errors import JournalError, ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
-from capture.script_report import WorkerReport, filters_directory, read_report, write_report
+from capture.script_report import (
+    FolderProblem,
+    WorkerReport,
+    filters_directory,
+    read_report,
+    said_of,
+    write_report,
+)
 from capture.script_switches import Switches
 from capture.scripts.engine import Engine
 from capture.scripts.folder import Script
@@ -51,6 +58,8 @@ class WorkerFilters:
         self.engine = Engine(
             settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end
         )
+        self._problems: list[FolderProblem] = []
+        """Of the folder, when it was last loaded."""
         self._loaded: object = None
         self._looked: object = None
         self._look_due = 0.0
@@ -97,8 +106,8 @@ class WorkerFilters:
         loaded = self._loader.load(self._switches.read())
         self.engine.use(loaded.runners)
         before = {report.name: (report.state, report.load_error) for report in self._report.scripts}
-        problems = {str(problem.words) + problem.name for problem in self._report.problems}
-        self._report.scripts, self._report.problems = loaded.reports, loaded.problems
+        problems = {str(problem.words) + problem.name for problem in self._problems}
+        self._report.scripts, self._problems = loaded.reports, loaded.problems
         for report in loaded.reports:
             if report.load_error and before.get(report.name, ("", ""))[1] != report.load_error:
                 kept = "its last good version runs on" if report.state == "running" else "it does not run"
@@ -124,7 +133,8 @@ class WorkerFilters:
             self._switches.switch_off(script.name, script.sha256, "ended two workers at one packet", received)
 
     def _strike(self, script: Script, error: ScriptError, packet: bytes) -> bool:
-        off = self._switches.strike(script.name, script.sha256, str(error), packet)
+        words = said_of(script.name, str(error))
+        off = self._switches.strike(script.name, script.sha256, words, packet)
         self._is_stale = self._is_stale or off
         return off
 
@@ -136,7 +146,9 @@ class WorkerFilters:
     def _write_report(self) -> None:
         report = self._report
         report.switches_problem = self._switches.problem
+        report.problems = [*self._problems, *self._services.problems()]
         self._services.report(report)
+        self._loader.measure()
         try:
             write_report(self._filters, report, time.time_ns() // 1000)
         except JournalError as error:

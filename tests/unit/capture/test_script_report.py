@@ -25,6 +25,7 @@ from capture.script_report import (
     read_report,
     read_reports,
     report_path,
+    said_of,
     write_report,
 )
 
@@ -181,6 +182,30 @@ def test_error_is_new_once_for_each_kind_and_line() -> None:
         (3, 1, "too many"),
         (0, 1, "somewhere"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("a.lua:3: oh: no", "line 3: oh: no"),
+        ("a.lua: oh", "oh"),
+        ("b.lua:3: oh", "b.lua:3: oh"),
+        ("lib/a.lua:3: oh", "lib/a.lua:3: oh"),
+        ("oh", "oh"),
+        ("", ""),
+    ],
+)
+def test_who_knows_the_script_need_not_be_told_its_name(words: str, said: str) -> None:
+    assert said_of("a.lua", words) == said
+
+
+def test_words_of_an_error_do_not_repeat_where_it_is() -> None:
+    script = ScriptReport("a.lua")
+
+    script.count_error(3, "error", "a.lua:3: oh", 1)
+    script.count_error(4, "error", "lib.lua:4: oh", 1)
+
+    assert [each.words for each in script.errors] == ["oh", "lib.lua:4: oh"]
 
 
 def test_next_life_goes_on_with_the_counts_of_the_scripts_that_it_runs() -> None:
