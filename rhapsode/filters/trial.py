@@ -11,7 +11,7 @@ from capture.hep.packet import Packet
 from capture.interpret import Interpreter
 from capture.script_report import ScriptReport
 from capture.scripts.engine import ERROR_REASON
-from capture.scripts.folder import Script, read_folder
+from capture.scripts.folder import SUFFIX, Script, read_folder
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
 from capture.scripts.runner import Runner
@@ -59,7 +59,7 @@ class Trial:
     ) -> None:
         """`names` are files of the folder. ScriptError for one that cannot be loaded, RhapsodeError for one
         that is not there."""
-        others = [script.name for script in read_folder(directory).scripts if script.name not in names]
+        others = [path.name for path in directory.glob(f"*{SUFFIX}") if path.name not in names]
         chosen = filters.model_copy(update={"disabled": tuple(others), "examples": ()})
         loaded = Loader(directory, chosen, services, KeptVersions(None)).load({})
         for report in loaded.reports:

@@ -13,7 +13,7 @@ from rhapsode.filters.changes import Change
 from rhapsode.filters.difference import OLD, SAME, differing_lines
 from rhapsode.filters.trial import Tried
 
-MOST_VALUE_CHARS = 120
+MOST_VALUE_CHARS = 300
 """Of a value as it is shown; a Via or a body goes on."""
 MOST_LINES = 40
 """Of what a script changed in a payload."""

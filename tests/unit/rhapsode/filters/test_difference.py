@@ -12,6 +12,12 @@ def test_lines_that_changed_stand_between_those_that_did_not() -> None:
     assert list(differing_lines("a\nb\nc", "a\nx\ny\nc")) == ["  a", "- b", "+ x", "+ y", "  c"]
 
 
+def test_edited_lines_stand_above_what_they_became() -> None:
+    assert list(differing_lines("a: 1\nb: 2\nc", "a: 3\nb: 4\nc")) == [
+        "- a: 1", "+ a: 3", "- b: 2", "+ b: 4", "  c",
+    ]  # fmt: skip
+
+
 def test_equal_texts_have_no_marked_line() -> None:
     assert list(differing_lines("a\nb", "a\nb")) == ["  a", "  b"]
 

@@ -25,12 +25,12 @@ def test_fields_are_shown_before_and_after() -> None:
     draft = a_draft()
     draft.write("node_name", b"sbc\n1")
     draft.write("from_user", None)
-    draft.write("custom:agent", b"x" * 300)
+    draft.write("custom:agent", b"x" * 400)
 
     assert lines(draft)[1:] == [
         "    node       – → sbc·1",
         "    from_user  alice → –",
-        "    tag agent  – → " + "x" * 120 + "…",
+        "    tag agent  – → " + "x" * 300 + "…",
     ]
 
 
