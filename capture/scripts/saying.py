@@ -47,8 +47,10 @@ class _Place:
 class Sayings:
     """One worker's. For one thread; `flush` it between batches."""
 
-    def __init__(self, write: Write = write_to_log, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write = write
+    def __init__(self, write: Write | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """`write` None: to the log, at the levels that it is set to; else all levels."""
+        self._write = write or write_to_log
+        self._is_written = log.isEnabledFor if write is None else lambda level: True
         self._clock = clock
         self._places: dict[tuple[str, str], _Place] = {}
         """By where it is in a script, and the kind of error; "" is no error."""
@@ -57,7 +59,7 @@ class Sayings:
     def say(self, level: str, words: str, script: str, line: int) -> None:
         """What a script logs at a line of it, counted from 1; 0 is a line that is not known."""
         number = LEVELS.get(level, logging.DEBUG)
-        if log.isEnabledFor(number):
+        if self._is_written(number):
             self._say(number, _place_of(script, line), words, "")
 
     def fail(self, kind: str, words: str, script: str, line: int | None) -> None:
