@@ -1,7 +1,7 @@
 """What a worker says of the filter scripts that it runs, for others to read.
 
 One file a worker, `NAME.json` for the journal NAME, in the directory `filters` beside the journals; replaced
-at most once a second, so a report is as young as that. The worker adds to these structs while packets pass,
+while something changes, and as young as the worker's last look. The worker adds to these structs while packets pass,
 and carries the counts of its predecessor on: a counter never goes back, whoever dies. Knows no Lua.
 """
 
@@ -246,7 +246,7 @@ def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
     """Replace the worker's report if it has changed; JournalError when that cannot be done.
 
     In the page cache at once, like the figures: it survives the death of the process. It is not synced, since
-    that would hold up packets once a second for a few counts.
+    that would hold up packets for a few counts.
     """
     path = report_path(filters, report.journal)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

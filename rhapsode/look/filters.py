@@ -72,12 +72,12 @@ def _examine_script(script: FilterScript) -> Iterator[Finding]:
 
 def _examine_errors(script: FilterScript, now_us: int) -> Iterator[Finding]:
     last = max(script.counts.errors, key=lambda error: error.last_us, default=None)
-    if last is None or now_us - last.last_us > RECENT_US:
+    if script.state != "running" or last is None or now_us - last.last_us > RECENT_US:
         return
     ago = duration(max(0, now_us - last.last_us) / 1e6)
     where = f"line {last.line}: " if last.line else ""
     words = f"filter script {script.name} failed {ago} ago: {where}{last.words}"
-    if script.state == "running" and now_us - last.last_us < GOES_ON_US:
+    if now_us - last.last_us < GOES_ON_US:
         yield Finding("filters", "problem", words, "mend that line; `rhapsode filter list` counts its errors")
     else:
         yield Finding("filters", "note", words)
