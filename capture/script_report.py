@@ -1,7 +1,7 @@
 """What a worker says of the filter scripts that it runs, for others to read.
 
 One file a worker, `NAME.json` for the journal NAME, in the directory `filters` beside the journals; replaced
-while something changes, and as young as the worker's last look. The worker adds to these structs while packets
+while something changes, and as young as its last look. The worker adds to these structs while packets
 pass, and carries the counts of its predecessor on: a counter never goes back, whoever dies. Knows no Lua.
 """
 
