@@ -486,6 +486,8 @@ function api.SetCustomSIPHeader(headers)
     end
 end
 
+api.SetCustomHeader = api.SetCustomSIPHeader -- its name in older scripts
+
 local MOST_LABELS = 5
 local RESERVED_LABELS = {}
 for name in gmatch([[

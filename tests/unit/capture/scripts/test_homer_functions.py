@@ -34,6 +34,7 @@ FUNCTIONS = [
     "SetSIPProfile",
     "SetSIPHeader",
     "SetCustomSIPHeader",
+    "SetCustomHeader",
     "SetLokiLabel",
     "HashTable",
     "HashString",
