@@ -37,6 +37,8 @@ MOST_TAG_CHARS = 64
 class Draft:
     """One message on its way through the scripts."""
 
+    __slots__ = ("_sip", "changes", "dropped", "meaning", "packet", "received", "time_us")
+
     def __init__(self, packet: Packet, meaning: Meaning, time_us: int, received: bytes = b"") -> None:
         self.packet = packet
         self.received = received
@@ -139,16 +141,10 @@ class Draft:
         """Of SIP as it is now; of anything else the whole payload."""
         return body(self.payload) if self.is_sip else self.payload
 
-    def save(self) -> "Saved":
-        """To be given to `restore` when a script fails half-way."""
-        return self.changes.copy(), self.dropped
-
-    def restore(self, saved: "Saved") -> None:
-        self.changes, self.dropped = saved[0], saved[1]
-        self._sip = None
-
-
-Saved = tuple[dict[str, Value], str | None]
+    def undo(self, changes: "dict[str, Value] | None") -> None:
+        """Go back to when these were all the changes, and nothing was dropped."""
+        self.changes = {} if changes is None else changes
+        self.dropped = self._sip = None
 
 
 def reader_of(name: str) -> "Reader":

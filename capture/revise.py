@@ -77,7 +77,7 @@ class Reviser:
         overlay: dict[str, Json] = {}
         key_extra = {**meaning.key_extra} if meaning.key_extra else {}
         for name, value in changes.items():
-            if self._admit(name[7:]):
+            if value is None or self._admit(name[7:]):
                 overlay[name] = _json(value)
                 if value:
                     key_extra[name] = _text(value)

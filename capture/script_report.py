@@ -92,7 +92,7 @@ class ScriptReport(msgspec.Struct):
         self.calls += 1
         self.latency_ns += nanoseconds
         bucket = (nanoseconds // FIRST_BUCKET_NS).bit_length()
-        self.latency[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
+        self.latency[bucket if bucket < BUCKETS else -1] += 1
 
     def count_drop(self, reason: str, times: int = 1) -> None:
         if reason not in self.drops and len(self.drops) >= MOST_REASONS:

@@ -49,8 +49,7 @@ class Engine:
         """`words` are the worker's figures; `ended` is told before the watchdog ends the process, None: no
         watchdog."""
         self.report = report
-        self.running = ""
-        """Name of the script that ran last, or runs."""
+        self._running: Runner | Barrier | None = None
         self._drops_on_error = settings.on_error == "drop"
         self._words = words
         self._strike = strike
@@ -72,26 +71,30 @@ class Engine:
         return protocol_type < PROTOCOL_TYPES and bool(self._by_type[protocol_type])
 
     def run(self, draft: Draft) -> None:
+        words, watchdog = self._words, self._watchdog
         try:
             for runner in self._by_type[draft.meaning.protocol_type]:
-                if not runner.is_off:
-                    self._run(runner, draft)
-                elif self._drops_on_error:
-                    draft.drop(ERROR_REASON)
+                if runner.is_off:
+                    if self._drops_on_error:
+                        draft.drop(ERROR_REASON)
+                    continue
+                words[_MARK_SCRIPT] = runner.mark
+                self._calls = watchdog.call = self._calls + 1
+                self._running = runner
+                error = runner.run(draft)
+                if error is not None:
+                    self._fail(runner, draft, error)
                 if draft.dropped is not None:
-                    break
+                    return
         finally:
             # Whatever follows for this packet, waiting for the database among it, is not the script's.
-            self._watchdog.call = 0
-            self._words[_MARK_SCRIPT] = 0
+            watchdog.call = 0
+            words[_MARK_SCRIPT] = 0
 
-    def _run(self, runner: Runner | Barrier, draft: Draft) -> None:
-        self._words[_MARK_SCRIPT] = runner.mark
-        self.running = runner.script.name
-        self._calls = self._watchdog.call = self._calls + 1
-        error = runner.run(draft)
-        if error is not None:
-            self._fail(runner, draft, error)
+    @property
+    def running(self) -> str:
+        """Name of the script that runs, or ran last."""
+        return "" if self._running is None else self._running.script.name
 
     def stop(self) -> None:
         self._watchdog.stop()

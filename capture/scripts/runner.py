@@ -42,6 +42,7 @@ class Runner:
         self.mark = script_mark(script)
         self.is_off = False
         """Switched off while a batch is under way: from the next one on it is gone."""
+        self._undoes = script.is_new_kind
         self._host = host
         self._functions = functions
 
@@ -50,7 +51,8 @@ class Runner:
 
     def run(self, draft: Draft) -> ScriptError | None:
         """Let it at a message; why it failed, if it did."""
-        saved = draft.save() if self.script.is_new_kind else None
+        changed = draft.changes
+        before_it = changed.copy() if changed and self._undoes else None
         report, run = self.report, self._host.run
         error = None
         before = perf_counter_ns()
@@ -61,11 +63,11 @@ class Runner:
                 error = raised
             now = perf_counter_ns()
             report.count_call(now - before)
-            before = now
             if error is not None or draft.dropped is not None:
                 break
-        if error is not None and saved is not None:
-            draft.restore(saved)
+            before = now
+        if error is not None and self._undoes:
+            draft.undo(before_it)
         elif draft.changes and draft.changes.get("protocol_type") == 0:
             draft.drop(_DROPPED_BY_TYPE)
         if draft.dropped is not None:
