@@ -74,8 +74,8 @@ SIP_FIELDS: dict[str, Field] = {
     "data_header.reason": Field("reason", "string"),
     "data_header.diversion": Field("diversion", "string"),
     "data_header.expires": Field("expires", "string"),
-    # In Homer's seeds, and written by nothing there either: a filter script may set it.
-    "data_header.protocol": Field("protocol", "string"),
+    # In Homer's seeds, and written by nothing there either: a filter script may set it, as a tag.
+    "data_header.protocol": Field("custom:protocol", "string"),
     # Not Homer's: what this parser reads besides.
     "data_header.cseq_method": Field("cseq_method", "string"),
     "data_header.contact_port": Field("contact_port", "string"),

@@ -32,8 +32,8 @@ from tests.support.search_messages import (
     to_bytes,
 )
 
-TAGS = ("customer", "Grüße / 1", "X-CID", "X-Late", "trunk")
-"""Names that scripts set; two are headers too."""
+TAGS = ("customer", "Grüße / 1", "X-CID", "X-Late", "protocol")
+"""Names that scripts set; two are headers too, and one is a field that nothing else sets."""
 CHANGED = 0.2
 """So much of the traffic is changed, a tenth of it dropped."""
 

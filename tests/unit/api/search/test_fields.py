@@ -7,7 +7,7 @@ from capture.route import MessageClass
 from capture.sip.message import SipMessage
 
 FROM_TIME = {"time_seconds", "time_useconds", "create_date"}
-SET_BY_SCRIPTS_ONLY = {"protocol"}
+SET_BY_SCRIPTS_ONLY = {"custom:protocol"}
 
 
 def test_every_sip_field_is_one_of_a_parsed_message() -> None:
