@@ -83,7 +83,8 @@ class Operator:
         def is_so() -> bool:
             with self.running.login() as client:
                 rows = client.get("/api/v3/rhapsode/filters").json()["data"]
-            return any(row["name"] == name and row["workers"] == {"0000": state} for row in rows)
+            both = {"0000": state, "0001": state}
+            return any(row["name"] == name and row["workers"] == both for row in rows)
 
         self.wait(is_so, f"{name} is not {state}")
 
@@ -96,7 +97,7 @@ def health(running: Rhapsode) -> tuple[int, list[str]]:
 def test_scripts_are_watched_switched_by_hand_and_by_themselves_and_remembered(directory: Path) -> None:
     scripts = directory / "scripts"
     (scripts / "counts.lua").write_text(COUNTS)
-    with rhapsode_up(directory / "data", "--lua-dir", scripts) as running:
+    with rhapsode_up(directory / "data", "--lua-dir", scripts, "--workers", "2") as running:
         operator = Operator(running, directory)
         operator.send(300)
         operator.wait(lambda: metrics(running)[CALLS] == 300, "not every packet was counted")
@@ -145,7 +146,7 @@ def test_scripts_are_watched_switched_by_hand_and_by_themselves_and_remembered(d
         assert "switched off: loops.lua" in run("status", "--data-dir", directory / "data").stdout
         assert running.stop() == 0
 
-    with rhapsode_up(directory / "data", "--lua-dir", scripts) as running:
+    with rhapsode_up(directory / "data", "--lua-dir", scripts, "--workers", "2") as running:
         operator = Operator(running, directory)
         operator.wait_for_state("loops.lua", "switched off")
         before = metrics(running)
