@@ -9,6 +9,7 @@ import typer
 
 from rhapsode.commands.options import Config
 from rhapsode.commands.terminal import plain_console
+from rhapsode.printable import printable
 from rhapsode.settings import load_settings
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def check_scripts(
 def _lines(directory: Path, checked: "Checked") -> "Iterator[Text]":
     from rich.text import Text
 
-    line = Text(checked.name or str(directory), "bold")
+    line = Text(printable(checked.name) or str(directory), "bold")
     yield line.append(f"  {checked.kind}" if checked.kind else "", "not bold dim")
     for entry_point in checked.entry_points:
         yield Text(f"  {entry_point}")
     for finding in checked.findings:
         mark = ("error: ", "bold red") if finding.is_error else ("warning: ", "yellow")
-        yield Text.assemble("  ", mark, finding.words)
+        yield Text.assemble("  ", mark, printable(finding.words))
 
 
 def _number(count: int, noun: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from rhapsode.commands.terminal import plain_console
 from rhapsode.errors import RhapsodeError
+from rhapsode.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: rhapsode filter test /etc/rhapsode/filters --junit report.xml"
 
-HUNG_S = 5.0
+HUNG_S = 3.0
 """A test that does not come back for so long is ended, and with it the run."""
 
 
@@ -118,7 +119,7 @@ class _TestRun:
 def _verdict(word: str, style: str, name: str) -> "Text":
     from rich.text import Text
 
-    return Text.assemble("  ", (f"{word:8}", style), name)
+    return Text.assemble("  ", (f"{word:8}", style), printable(name))
 
 
 def _print_failure(console: "Console", words: str) -> None:
@@ -128,4 +129,4 @@ def _print_failure(console: "Console", words: str) -> None:
 
     styles = {OLD: "red", NEW: "green"}
     for line in words.splitlines():
-        console.print(Text(f"            {line}", styles.get(line[:2], "")))
+        console.print(Text(f"            {printable(line)}", styles.get(line[:2], "")))

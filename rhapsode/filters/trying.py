@@ -12,6 +12,7 @@ from capture.text import to_text
 from rhapsode.filters.changes import Change
 from rhapsode.filters.difference import OLD, SAME, differing_lines
 from rhapsode.filters.trial import Tried
+from rhapsode.printable import printable
 
 MOST_VALUE_CHARS = 300
 """Of a value as it is shown; a Via or a body goes on."""
@@ -59,9 +60,9 @@ def describe(number: int, tried: Tried) -> Iterator[Text]:
     """The lines for one packet: which it is, and what the scripts would do to it."""
     yield _head(number, tried.draft)
     if tried.error is not None:
-        yield Text(f"    error: {tried.error}", "bold red")
+        yield Text(f"    error: {printable(str(tried.error))}", "bold red")
     if tried.draft.dropped is not None:
-        yield Text("    dropped: ", "magenta").append(tried.draft.dropped, "bold magenta")
+        yield Text("    dropped: ", "magenta").append(printable(tried.draft.dropped), "bold magenta")
         return
     width = max((len(_name(change)) for change in tried.changes), default=0)
     for change in tried.changes:
@@ -77,11 +78,11 @@ def _head(number: int, draft: Draft) -> Text:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(draft.time_us // 1_000_000))
     fields = (
         f"{moment}.{draft.time_us % 1_000_000:06}",
-        draft.meaning.method or f"type {draft.meaning.protocol_type}",
+        printable(draft.meaning.method or "") or f"type {draft.meaning.protocol_type}",
         f"{_end(packet.source, packet.source_port)} → {_end(packet.destination, packet.destination_port)}",
     )
     line = Text(f"#{number}", "bold cyan").append("  " + "  ".join(fields), "bold")
-    return line.append(f"  {draft.meaning.sid}", "not bold dim")
+    return line.append(f"  {printable(draft.meaning.sid)}", "not bold dim")
 
 
 def _end(address: bytes | None, port: int | None) -> str:
@@ -91,7 +92,7 @@ def _end(address: bytes | None, port: int | None) -> str:
 
 
 def _name(change: Change) -> str:
-    return f"tag {change.name.removeprefix(TAG)}" if change.name.startswith(TAG) else change.name
+    return f"tag {printable(change.name.removeprefix(TAG))}" if change.name.startswith(TAG) else change.name
 
 
 def _change(change: Change, width: int) -> Text:
@@ -105,7 +106,7 @@ def _value(value: Value) -> str:
     if value is None or value == "":
         return _NOTHING
     text = to_text(value) if isinstance(value, bytes) else str(value)
-    shown = "".join(char if char.isprintable() else "·" for char in text)
+    shown = printable(text)
     return shown if len(shown) <= MOST_VALUE_CHARS else shown[:MOST_VALUE_CHARS] + "…"
 
 

@@ -1,11 +1,15 @@
 """Stored messages as packets again, for scripts to be tried on."""
 
+import time
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from capture.draft import Draft
 from capture.errors import StoreError
 from rhapsode.filters.stored import newest_packets
+from tests.support.rhapsode import run
 from tests.support.stored import a_packet, store
 
 pytestmark = pytest.mark.slow
@@ -61,3 +65,35 @@ def set_from_user(draft: Draft) -> None:
 async def test_database_that_is_not_there_is_told_in_words() -> None:
     with pytest.raises(StoreError, match=r"refused|Connect"):
         await newest_packets("postgresql://nobody@127.0.0.1:1/none", 0, 1)
+
+
+SCRIPT = """
+function on_packet(packet)
+    if packet.protocol_type == 100 then
+        drop("log")
+    end
+    set("node", "here")
+end
+"""
+
+
+async def test_script_is_tried_on_what_came_lately_and_changes_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    now_us = time.time_ns() // 1000
+    old, lately = a_packet(now_us - 3_600_000_000, SIP % 1), a_packet(now_us - 1000, SIP % 2)
+    line = a_packet(now_us, b"a line", protocol_type=100, correlation_id=b"call-1")
+    await store(database_url, [old, lately, line])
+    script = tmp_path / "here.lua"
+    script.write_text(SCRIPT)
+
+    first, second = (
+        run("filter", "try", script, "--last", "10m", "--database-url", database_url) for _ in range(2)
+    )
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "    node  – → here\n" in first.stdout
+    assert "    dropped: log\n" in first.stdout
+    assert "2 packets: 1 changed, 1 dropped, 0 failed, 0 unchanged; 2 calls, " in first.stdout
+    assert first.stdout.partition("; ")[0] == second.stdout.partition("; ")[0]
+    assert await newest_packets(database_url, 0, 10) == [old, lately, line]

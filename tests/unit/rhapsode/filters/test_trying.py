@@ -79,6 +79,15 @@ def test_error_says_where() -> None:
     assert lines(a_draft(), error)[1:] == ["    error: mask.lua:12: attempt to index a nil value"]
 
 
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    draft = a_draft(INVITE.replace(b"abc@", b"\x1b[31m@"))
+    draft.drop("\x1b[2J")
+
+    shown = lines(draft, ScriptError("error", "\x07"))
+
+    assert "".join(shown).isprintable()
+
+
 def test_packet_without_addresses_or_method_has_a_line_all_the_same() -> None:
     packet = Packet(version=1, payload=b"\x80\xc8", source=bytes(15) + b"\1", source_port=7, protocol_type=34)
 
