@@ -135,8 +135,10 @@ def _memory(name: str, words: str, memory: MemoryReport) -> Iterator[Metric]:
 
 
 def _is_legal(series: Series) -> bool:
-    return bool(_METRIC_NAME.match(series.name)) and all(
-        _LABEL_NAME.match(label) and label != "le" for label in series.labels
+    return (
+        bool(_METRIC_NAME.match(series.name))
+        and len(series.counts) in (0, len(series.bounds) + 1)
+        and all(_LABEL_NAME.match(label) and label != "le" for label in series.labels)
     )
 
 

@@ -286,7 +286,8 @@ def read_reports(journals: Path) -> list[Reported]:
 def _read(path: Path) -> WorkerReport | None:
     try:
         return _decoder.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    # RecursionError: nested deeper than the decoder's stack.
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 

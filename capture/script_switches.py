@@ -289,7 +289,8 @@ def _load(path: Path, decoder: msgspec.json.Decoder[dict[str, T]]) -> dict[str, 
         return {}
     except OSError as error:
         raise _UnreadableError(f"{path} cannot be read: {error.strerror}", is_closed=True) from error
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    # RecursionError: nested deeper than the decoder's stack.
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _UnreadableError(f"{path} is broken: {error}", is_closed=False) from error
 
 

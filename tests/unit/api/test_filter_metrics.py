@@ -189,6 +189,7 @@ def test_counter_with_the_ending_of_one_is_the_same_as_without(tmp_path: Path) -
         Series("calls", {"__label": "a"}, 1.0),
         Series("calls", {"le": "a"}, 1.0),
         Series("", {}, 1.0),
+        Series("hops", {}, 1.0, [1, 2, 3], [1.0]),
     ],
 )
 def test_metric_that_no_page_can_hold_is_left_out(tmp_path: Path, series: Series) -> None:

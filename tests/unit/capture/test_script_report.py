@@ -65,10 +65,14 @@ def test_directory_that_cannot_be_made_is_said(journal_dir: Path) -> None:
         write_report(filters_directory(journal_dir), a_worker(), 0)
 
 
-def test_half_a_report_and_none_at_all_are_none(journal_dir: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b'{"journal": "0000", "pid"', b"", b"[]", b'{"journal": "0000", "x": ' + b"[" * 100_000, b"\xff"],
+)
+def test_broken_report_and_none_at_all_are_none(journal_dir: Path, content: bytes) -> None:
     filters = filters_directory(journal_dir)
     filters.mkdir()
-    report_path(filters, "0000").write_text('{"journal": "0000", "pid"')
+    report_path(filters, "0000").write_bytes(content)
 
     assert read_report(filters, "0000") is None
     assert read_report(filters, "0001") is None

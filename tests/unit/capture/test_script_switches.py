@@ -166,11 +166,15 @@ def test_enabling_forgives_the_strikes(filters: Path) -> None:
     assert not worker.strike("mask.lua", SHA, "loops", None, NOW_US + 1)
 
 
-def test_broken_file_leaves_scripts_as_they_were_and_says_so(filters: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"mask.lua": {"reas', b"[]", b'{"a": {"reason": 5}}', b"\xff", b'{"a": {"x": ' + b"[" * 100_000],
+)
+def test_broken_file_leaves_scripts_as_they_were_and_says_so(filters: Path, content: bytes) -> None:
     worker = Switches(filters)
     off = worker.switch_off("mask.lua", SHA, "loops", None, NOW_US)
     worker.read()
-    (filters / OFF_NAME).write_text('{"mask.lua": {"reas')
+    (filters / OFF_NAME).write_bytes(content)
 
     found = worker.read()
 
