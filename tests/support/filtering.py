@@ -6,7 +6,7 @@ from pathlib import Path
 from capture.draft import Draft
 from capture.scripts.folder import make_script
 from capture.scripts.host import Host
-from capture.scripts.lua import LuaState
+from capture.scripts.lua import Limits, LuaState
 from capture.scripts.message import load_new_script
 from capture.scripts.services import Services
 from capture.settings import FilterSettings
@@ -22,9 +22,10 @@ class Filter:
         settings: Mapping[str, str | int | float | bool] | None = None,
         directory: Path | None = None,
         services: Services | None = None,
+        limits: Limits = Limits(),  # noqa: B008 (an immutable tuple)
     ) -> None:
         self.services = services or Services(directory, FilterSettings())
-        state = LuaState()
+        state = LuaState(limits)
         self._host = Host(state)
         script = make_script("a.lua", source.encode())
         self.functions = load_new_script(script, state, self._host, self.services, settings or {})
