@@ -33,10 +33,12 @@ local pcall = environment.pcall -- which lets the end of a test that takes too l
 
 local tests = {} -- functions, in the order in which they were declared
 
--- Raised for what the test does wrong, at the line of the test that called.
+-- What the test files see. Errors in it have no place: they are raised at the line of the test that called.
+local api = {}
+
 local function need(value, words)
     if value == nil then
-        error(words, 3)
+        error(words, 0)
     end
     return value
 end
@@ -172,7 +174,7 @@ local function message(given, known, protocol_type)
     }
     for name, value in pairs(given) do
         if not COMMON[name] and not known[name] then
-            error("a message has no field " .. tostring(name), 3)
+            error("a message has no field " .. tostring(name), 0)
         elseif COMMON[name] then
             made[name] = value
         end
@@ -189,7 +191,7 @@ end
 
 local function need_table(given, of)
     if type(given) ~= "table" then
-        error(of .. "{…} takes a table of fields", 3)
+        error(of .. "{…} takes a table of fields", 0)
     end
     return given
 end
@@ -278,7 +280,7 @@ local function sip_text(given, made)
     return concat(lines, "\r\n") .. "\r\n\r\n" .. body
 end
 
-function environment.sip(given)
+function api.sip(given)
     need_table(given, "sip")
     local made = message(given, OF_SIP, 1)
     made.payload = made.payload or sip_text(given, made)
@@ -286,28 +288,28 @@ function environment.sip(given)
 end
 
 -- Lines of a text in [[…]] end with LF alone; those of SIP end with CR LF.
-function environment.raw(text, given)
+function api.raw(text, given)
     if type(text) ~= "string" then
-        error("raw(…) takes the text of a message", 2)
+        error("raw(…) takes the text of a message", 0)
     end
     local made = message(given or {}, {}, 1)
     made.payload = find(text, "\r", 1, true) and text or gsub(text, "\n", "\r\n")
     return made
 end
 
-function environment.rtcp(given)
+function api.rtcp(given)
     local made = message(need_table(given, "rtcp"), { report = true }, 5)
     made.payload = made.payload or json(given.report or {})
     return made
 end
 
-function environment.log(given)
+function api.log(given)
     local made = message(need_table(given, "log"), { text = true }, 100)
     made.payload = made.payload or given.text or ""
     return made
 end
 
-function environment.hep(given)
+function api.hep(given)
     local made = message(need_table(given, "hep"), {}, 1)
     made.payload = made.payload or ""
     return made
@@ -321,7 +323,10 @@ local function captured_message()
     return made
 end
 
-function environment.from_pcap(file, number)
+function api.from_pcap(file, number)
+    if type(file) ~= "string" or number ~= nil and type(number) ~= "number" then
+        error('from_pcap("file.pcap", 1) takes a file name and a number', 0)
+    end
     local count = need(pcap(file, number or 1))
     if number then
         return captured_message()
@@ -375,44 +380,48 @@ local function result_of(number)
 end
 
 -- The number of the message, or nil and the error of the scripts; a wrong message is the test's own error.
-local function pass(given, level)
+local function pass(given)
     if type(given) ~= "table" then
-        error("run(…) takes a message: sip{…}, rtcp{…}, log{…}, hep{…}, raw(…) or from_pcap(…)", level)
+        error("run(…) takes a message: sip{…}, rtcp{…}, log{…}, hep{…}, raw(…) or from_pcap(…)", 0)
     end
     for name, value in pairs(given) do
         local ok, words = give(name, value)
         if not ok then
-            error(words, level)
+            error(words, 0)
         end
     end
     return run_given()
 end
 
-function environment.run(given)
-    local number, words = pass(given, 3)
+function api.run(given)
+    local number, words = pass(given)
     if not number then
-        error(words, 2)
+        error(words, 0)
     end
     return result_of(number)
 end
 
+-- Not by way of `api`: it has to know who called.
 function environment.test(name, body)
     if type(name) ~= "string" or type(body) ~= "function" then
         error('test("name", function() … end) takes a name and a function', 2)
     end
-    need(declare(name, getinfo(2, "l").currentline))
+    local declared, words = declare(name, getinfo(2, "l").currentline)
+    if not declared then
+        error(words, 2)
+    end
     insert(tests, body)
 end
 
-function environment.script(...)
+function api.script(...)
     for _, file in ipairs({ ... }) do
         need(choose(file))
     end
 end
 
-function environment.lookup_table(file, answers)
+function api.lookup_table(file, answers)
     if type(file) ~= "string" or type(answers) ~= "table" then
-        error('lookup_table("file.csv", {key = value, …}) takes a file name and a table', 2)
+        error('lookup_table("file.csv", {key = value, …}) takes a file name and a table', 0)
     end
     need(answer(file))
     for key, value in pairs(answers) do
@@ -426,20 +435,23 @@ function environment.lookup_table(file, answers)
     end
 end
 
-function environment.settings(given)
+function api.settings(given)
     for name, value in pairs(need_table(given, "settings")) do
         need(setting(name, value))
     end
 end
 
-function environment.at_time(seconds)
+function api.at_time(seconds)
     if type(seconds) ~= "number" then
-        error("at_time(…) takes seconds since 1970", 2)
+        error("at_time(…) takes seconds since 1970", 0)
     end
     need(clock(seconds))
 end
 
-function environment.counted(name, labels)
+function api.counted(name, labels)
+    if type(name) ~= "string" then
+        error('counted("calls", { trunk = "north" }) takes the name of a metric', 0)
+    end
     local flat = {}
     for _, label in ipairs(sorted_keys(labels or {})) do
         insert(flat, label)
@@ -448,7 +460,7 @@ function environment.counted(name, labels)
     return counted(name, unpack(flat))
 end
 
-function environment.logged()
+function api.logged()
     local lines = {}
     while true do
         local line = logged_line(#lines + 1)
@@ -462,14 +474,14 @@ end
 -- ---- comparing ----
 
 local function fail(words, why)
-    error(why and why .. "\n" .. words or words, 3)
+    error(why and why .. "\n" .. words or words, 0)
 end
 
 local function text_lines(value)
     return type(value) == "string" and gsub(value, "\r\n", "\n") or shown(value)
 end
 
-function environment.assert_equal(actual, expected, why)
+function api.assert_equal(actual, expected, why)
     if is_same(actual, expected) then
         return
     end
@@ -483,12 +495,12 @@ end
 
 local function as_result(value)
     if type(value) ~= "table" or not rawget(value, "number") then
-        error("this takes what run(…) gave", 3)
+        error("this takes what run(…) gave", 0)
     end
     return value
 end
 
-function environment.assert_dropped(result, reason)
+function api.assert_dropped(result, reason)
     as_result(result)
     if not result.dropped then
         fail("kept, and not dropped" .. (reason and " with reason " .. quoted(reason) or ""))
@@ -497,34 +509,38 @@ function environment.assert_dropped(result, reason)
     end
 end
 
-function environment.assert_kept(result)
+function api.assert_kept(result)
     if as_result(result).dropped then
         fail("dropped with reason " .. quoted(result.reason) .. ", and not kept")
     end
 end
 
-function environment.assert_unchanged(result)
+function api.assert_unchanged(result)
     as_result(result)
     if next(result.changes) or next(result.tags) then
         fail("changed: " .. shown({ changes = result.changes, tags = result.tags }))
+    elseif result.is_changed then
+        fail("changed: the payload")
     end
 end
 
-function environment.assert_match(text, pattern)
-    if type(text) ~= "string" or not find(text, pattern) then
+function api.assert_match(text, pattern)
+    if type(pattern) ~= "string" then
+        error("assert_match(text, pattern) takes a pattern", 0)
+    elseif type(text) ~= "string" or not find(text, pattern) then
         fail("no match\npattern: " .. quoted(pattern) .. "\nactual:  " .. shown(text))
     end
 end
 
 -- Of a message: that a script fails with it; what became of the message comes back. Of a function: that it fails.
-function environment.assert_error(subject, pattern)
+function api.assert_error(subject, pattern)
     local words, result
     if type(subject) == "function" then
         local ok, raised = pcall(subject)
         words = not ok and (type(raised) == "string" and raised or type(raised)) or nil
     else
         local number
-        number, words = pass(subject, 3)
+        number, words = pass(subject)
         result = result_of(number or last())
     end
     if not words then
@@ -533,6 +549,24 @@ function environment.assert_error(subject, pattern)
         fail("another error\npattern: " .. quoted(pattern) .. "\nactual:  " .. quoted(words))
     end
     return result, words
+end
+
+-- ---- the way out ----
+
+-- An error of ours, and of Lua's own within, stands at the line of the test that made the call.
+local function at_call(called)
+    return function(...)
+        local results = { pcall(called, ...) }
+        if not results[1] then
+            local words = results[2]
+            error(type(words) == "string" and gsub(words, "^%[testing%.lua%]:%d+: ", "") or words, 2)
+        end
+        return unpack(results, 2)
+    end
+end
+
+for name, called in pairs(api) do
+    environment[name] = at_call(called)
 end
 
 return function(number)

@@ -72,7 +72,9 @@ class _TestRun:
         self._files.append(file)
         self._console.print(Text(file.name, "bold"))
         if file.problem is not None:
-            self._console.print(_verdict("FAILED", "bold red", file.problem))
+            first, *others = file.problem.splitlines()
+            self._console.print(_verdict("FAILED", "bold red", first))
+            _print_failure(self._console, "\n".join(others))
         for test in file.tests:
             if test.failure is None:
                 self._console.print(_verdict("ok", "green", test.name))

@@ -18,7 +18,7 @@ from rhapsode.errors import RhapsodeError
 from rhapsode.filters.answers import Answers
 from rhapsode.filters.changes import FIELDS, INTERNAL_NAMES
 from rhapsode.filters.difference import differing_lines
-from rhapsode.filters.given import GivenPacket, given_field, transport_name
+from rhapsode.filters.given import LATEST_S, GivenPacket, given_field, transport_name
 from rhapsode.filters.trial import Trial, Tried
 from rhapsode.pcap import read_packets
 
@@ -146,7 +146,7 @@ class Bench:
         if packets is None:
             try:
                 packets = list(read_packets(self._directory / _text(file), _say_nothing))
-            except RhapsodeError as error:
+            except (RhapsodeError, ValueError) as error:
                 return _refused(str(error))
             self._captures[file] = packets
         if not 1 <= number <= len(packets):
@@ -161,7 +161,7 @@ class Bench:
         self, file: bytes, key: Value = None, value: Value = None, column: bytes | None = None
     ) -> Value | Refusal:
         name = None if column is None else _text(column)
-        refused = self._answers.answer(_text(file), None if key is None else _key(key), _plain(value), name)
+        refused = self._answers.answer(_text(file), None if key is None else _text(key), _plain(value), name)
         return True if refused is None else _refused(refused)
 
     def _setting(self, name: bytes, value: bytes | float | bool) -> Value | Refusal:
@@ -171,6 +171,8 @@ class Bench:
         return True
 
     def _clock(self, seconds: float) -> Value | Refusal:
+        if not 0 <= seconds < LATEST_S:
+            return _refused("at_time(…) takes seconds since 1970")
         self._answers.time_s = float(seconds)
         return True
 
@@ -183,18 +185,15 @@ class Bench:
         return lines[place - 1].encode() if place <= len(lines) else None
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _text(value: Value) -> str:
+    """A name as a test gives it, be it a number."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: bytes | float | bool | None) -> str | float | bool | None:
     return _text(value) if isinstance(value, bytes) else value
-
-
-def _key(value: Value) -> str:
-    return (
-        _text(value) if isinstance(value, bytes) else f"{value:g}" if isinstance(value, float) else str(value)
-    )
 
 
 def _refused(words: str) -> Refusal:
@@ -213,6 +212,7 @@ def _status(tried: Tried) -> Value:
 
 
 _SPECIAL: Final[Mapping[str, Callable[[Tried], Value | str]]] = {
+    "is_changed": lambda tried: tried.is_changed,
     "dropped": lambda tried: tried.draft.dropped is not None,
     "reason": lambda tried: tried.draft.dropped,
     "payload": lambda tried: tried.draft.payload,

@@ -14,7 +14,8 @@ Refused = str
 """Why a value cannot be, in words."""
 
 _TRANSPORTS: Final = {"udp": 17, "tcp": 6, "tls": 22, "sctp": 132}
-_LATEST_S: Final = 2**32
+LATEST_S: Final = 2**32
+"""HEP has 32 bits for the seconds."""
 
 
 class GivenPacket:
@@ -86,7 +87,7 @@ def _transport(name: str, value: Value) -> int | Refused:
 
 
 def _time(name: str, value: Value) -> int | Refused:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST_S:
         return f"{name} is seconds since 1970"
     return round(value * 1_000_000)
 
