@@ -30,6 +30,11 @@ calls = st.tuples(st.sampled_from(FUNCTIONS), st.lists(st.sampled_from(VALUES), 
 LIMITS = Limits(instructions=100_000, memory_bytes=16 * 1024 * 1024)
 
 
+def is_of_the_script(error: ScriptError | None) -> bool:
+    """Not one of our own Lua, which would name its file."""
+    return error is None or (error.file in ("a.lua", None) and ".lua]" not in error.words)
+
+
 def error_of(script: Filter, draft: Draft) -> ScriptError | None:
     try:
         script.run(draft)
@@ -47,7 +52,7 @@ def test_any_call_is_done_or_an_error_of_the_script(lines: list[str], caught: bo
 
     error = error_of(Filter(f"function on_sip(message)\n{body}\nend", limits=LIMITS), draft)
 
-    assert error is None or error.file in ("a.lua", None)
+    assert is_of_the_script(error), error
     assert isinstance(draft.payload, bytes)
     assert all(isinstance(name, str) for name in draft.changes)
 
@@ -67,7 +72,7 @@ def test_any_message_can_be_asked_and_changed(payload: bytes, call: str) -> None
 
     error = error_of(script, a_draft(payload))
 
-    assert error is None or error.file in ("a.lua", None)
+    assert is_of_the_script(error), error
 
 
 @settings(max_examples=50, deadline=None)
@@ -78,4 +83,4 @@ def test_any_bytes_can_be_set(field: str, value: bytes) -> None:
 
     error = error_of(script, a_draft())
 
-    assert error is None or error.file == "a.lua"
+    assert is_of_the_script(error), error
