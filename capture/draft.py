@@ -37,7 +37,7 @@ MOST_TAG_CHARS = 64
 class Draft:
     """One message on its way through the scripts."""
 
-    __slots__ = ("_sip", "changes", "dropped", "meaning", "packet", "received", "time_us")
+    __slots__ = ("_sip", "changes", "dropped", "meaning", "packet", "received", "seen_by", "time_us")
 
     def __init__(self, packet: Packet, meaning: Meaning, time_us: int, received: bytes = b"") -> None:
         self.packet = packet
@@ -50,6 +50,8 @@ class Draft:
         that of which the fields are read, where it is another."""
         self.dropped: str | None = None
         """Why it is not to be stored; None: it is."""
+        self.seen_by: object = None
+        """Stands for the Lua state that knows its fields as they are now."""
         self._sip: SipMessage | None = None
 
     @property
@@ -144,7 +146,7 @@ class Draft:
     def undo(self, changes: "dict[str, Value] | None") -> None:
         """Go back to when these were all the changes, and nothing was dropped."""
         self.changes = {} if changes is None else changes
-        self.dropped = self._sip = None
+        self.dropped = self.seen_by = self._sip = None
 
 
 def reader_of(name: str) -> "Reader":

@@ -42,6 +42,8 @@ class Host:
         self._is_due = False
         self._seen: Draft | None = None
         self._packet = 0
+        self._mark = object()
+        """Stands for this host in drafts, which it keeps itself."""
         self._state = state
         self._locate = locate
         source = resources.files("lua_filters").joinpath("runtime/core.lua").read_bytes()
@@ -51,19 +53,24 @@ class Host:
     def run(self, function: Function, draft: Draft) -> None:
         """Let a function at a message, made by `core.entry`; ScriptError when it fails or takes too much."""
         self.draft = draft
-        if draft is not self._seen:
+        is_another = draft is not self._seen
+        if is_another:
             self._seen = draft
             self._packet += 1
-        if draft.changes:
-            read = draft.read
-            values = [to_lua(read(name)) for name in self._prefetched]
-        else:
-            values = [
-                value.encode() if isinstance(value := reader(draft), str) else value
-                for reader in self._readers
-            ]
         try:
-            self._state.call(function, self._packet, *values)
+            if not is_another and draft.seen_by is self._mark:
+                self._state.call(function, self._packet, False)
+                return
+            draft.seen_by = self._mark
+            if draft.changes:
+                read = draft.read
+                values = [to_lua(read(name)) for name in self._prefetched]
+            else:
+                values = [
+                    value.encode() if isinstance(value := reader(draft), str) else value
+                    for reader in self._readers
+                ]
+            self._state.call(function, self._packet, True, *values)
         except ScriptError as error:
             if self._locate is None:
                 raise

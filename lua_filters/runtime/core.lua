@@ -60,9 +60,11 @@ end
 
 --- What Python calls for a packet, with what comes along: the function with the message at hand.
 function core.entry(called)
-    return function(packet, ...)
+    return function(packet, is_changed, ...)
         generation = packet
-        values = fill(...)
+        if is_changed then
+            values = fill(...)
+        end
         return called()
     end
 end

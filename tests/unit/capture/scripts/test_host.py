@@ -10,7 +10,7 @@ PRELUDE = b"""
 local environment = ...
 local core = environment.__core
 environment.__core = nil
-environment.read, environment.generation = core.read, core.generation
+environment.read, environment.write, environment.generation = core.read, core.write, core.generation
 environment.entries = {}
 setmetatable(environment.entries, {__newindex = function(t, name, f) rawset(t, name, core.entry(f)) end})
 """
@@ -58,3 +58,36 @@ def test_script_gets_no_code_of_its_own_into_what_brings_the_usual_fields_along(
         scripts.host.run(scripts.entry("often"), a_draft())
 
     scripts.host.run(scripts.entry("check"), a_draft())
+
+
+def test_function_sees_what_another_state_has_changed_since() -> None:
+    source = (
+        "function entries.look() seen = (seen or '') .. read('from_user') .. ' ' end\n"
+        "function said() return seen end"
+    )
+    one, other = Scripts(source), Scripts("function entries.set() write('from_user', 'bob') end")
+    draft = a_draft()
+
+    one.host.run(one.entry("look"), draft)
+    one.host.run(one.entry("look"), draft)
+    other.host.run(other.entry("set"), draft)
+    one.host.run(one.entry("look"), draft)
+    one.host.run(one.entry("look"), a_draft())
+    draft.undo(None)
+    one.host.run(one.entry("look"), draft)
+
+    said = one.state.function("said")
+    assert said is not None
+    assert one.state.call(said) == (b"alice alice bob alice alice ",)
+
+
+def test_function_sees_what_the_one_before_it_has_changed() -> None:
+    scripts = Scripts(
+        "function entries.set() read('from_user') write('from_user', 'bob') end\n"
+        "function entries.check() assert(read('from_user') == 'bob') end\n"
+    )
+    draft = a_draft()
+
+    scripts.host.run(scripts.entry("set"), draft)
+
+    scripts.host.run(scripts.entry("check"), draft)
