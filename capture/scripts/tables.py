@@ -41,6 +41,12 @@ def names_in(source: bytes) -> set[bytes]:
     return set(_NAMED.findall(source))
 
 
+def read_at_most(path: Path) -> bytes:
+    """A file, or as much of it as shows that it is too large."""
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
 class _File:
     """One file, and what was last seen of it."""
 
@@ -83,10 +89,16 @@ class _File:
 class Tables:
     """One worker's. For one thread; nothing raises."""
 
-    def __init__(self, folder: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        clock: Callable[[], float] = time.monotonic,
+        read: Callable[[Path], bytes] = read_at_most,
+    ) -> None:
         """`folder` is that of the scripts; None: there is none, and no table."""
         self._folder = folder
         self._clock = clock
+        self._read = read
         self._look_s = 0.0
         self._files: dict[bytes, _File] = {}
         self._tables: dict[bytes, Table] = {}
@@ -150,7 +162,7 @@ class Tables:
     def _look(self, name: bytes, file: _File) -> None:
         file.is_looked_at = True
         path = self._path(name)
-        words = path if isinstance(path, str) else _read_if_changed(path, file)
+        words = path if isinstance(path, str) else _read_if_changed(path, file, self._read)
         if words and file.table is not None:
             words += "; the version before it is used"
         file.words = words or file.read_words
@@ -175,15 +187,14 @@ class Tables:
         return path if within else "is a link that leads out of the folder of scripts"
 
 
-def _read_if_changed(path: Path, file: _File) -> str:
+def _read_if_changed(path: Path, file: _File, read: Callable[[Path], bytes]) -> str:
     """Take the file's newest version; why that cannot be read, "" when it can or is what it was."""
     try:
         stamp = _stamp(path)
         settled, file.seen = stamp == file.seen, stamp
         if (stamp == file.read and file.is_sure) or (file.table is not None and not settled):
             return ""
-        with path.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+        data = read(path)
         if _stamp(path) != stamp:
             # It is being written. What was there before is used until that is over.
             file.seen = None

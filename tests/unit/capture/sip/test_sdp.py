@@ -270,6 +270,12 @@ def test_part_behind_others_is_found() -> None:
     assert find_sdp("multipart/mixed; boundary=b", parts) == b"v=0\r\n--bb"
 
 
+def test_what_follows_the_last_boundary_is_no_part() -> None:
+    parts = b"--b\r\n\r\nx\r\n--b--\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n"
+
+    assert find_sdp("multipart/mixed; boundary=b", parts) is None
+
+
 def test_part_of_a_multipart_within_a_multipart_is_found() -> None:
     outer = b"--o\r\nContent-Type: multipart/mixed;boundary=bnd42\r\n\r\n" + MULTIPART + b"\r\n--o--"
 
