@@ -1,6 +1,7 @@
 """Which filter scripts are switched off, by themselves or by a person, and why; beside the journals.
 
-`off.json` names them, `strikes.json` those that have exceeded a limit, `packets/` holds what they failed at.
+`off.json` names them, `strikes.json` those that have exceeded a limit, `packets/` holds what they failed at,
+`switched.log` says who switched what.
 Every worker reads these, and workers, API and command line write them, at once: under a lock, and whole or
 not at all. For a worker nothing here is an error: what cannot be read is taken as it was last known, what
 cannot be written holds in this process and is tried again, and `problem` says so. Knows no Lua.
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 OFF_NAME = "off.json"
 STRIKES_NAME = "strikes.json"
+HISTORY_NAME = "switched.log"
 PACKETS_DIR = "packets"
 BROKEN_SUFFIX = ".broken"
 """What a worker found unreadable and had to write is kept under this."""
@@ -151,8 +153,7 @@ class Switches:
         """
         now_us = _now_us() if now_us is None else now_us
         off = SwitchedOff(f"disabled by {by}", now_us, by)
-        self._by_person(lambda known: {**known, name: off})
-        log.warning("filter script %s is disabled by %s", name, by)
+        self._by_person(lambda known: {**known, name: off}, f"{name} disabled by {by}")
         return off
 
     def enable(self, name: str, by: str) -> SwitchedOff | None:
@@ -170,19 +171,26 @@ class Switches:
                 self._save(self._strikes_path, strikes)
             return known
 
-        self._by_person(without)
-        log.warning("filter script %s is enabled by %s", name, by)
+        self._by_person(without, f"{name} enabled by {by}")
         return taken_back
 
-    def _by_person(self, change: Callable[[Off], Off]) -> None:
+    def _by_person(self, change: Callable[[Off], Off], words: str) -> None:
         try:
             with self._locked():
                 # A file that cannot be read may switch off what a new one would let run.
                 self._save(self._off_path, change(_load(self._off_path, _OFF)))
+                self._note(words)
         except _UnreadableError as error:
             raise JournalError(f"{error}; correct it, or remove it to let all scripts run") from error
         except OSError as error:
             raise JournalError(f"{self._off_path} cannot be written: {error}") from error
+
+    def _note(self, words: str) -> None:
+        """For who asks later who it was: the command line has no other log."""
+        path = self.directory / HISTORY_NAME
+        with path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {words}\n")
+        self._hand_over(path)
 
     def _write_what_is_not(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """The filter scripts of this machine: what they do, and switching them off and on. Our own, not Homer's."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -15,6 +16,8 @@ from api.wire import JsonAnswer, JsonSchema, Responses, describe_answer
 from capture.errors import JournalError
 from capture.script_report import FILTERS_DIR
 from capture.script_switches import Switches
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/rhapsode/filters", tags=["filters"])
 
@@ -75,6 +78,7 @@ def _switch(request: Request, data_dir: Path, user: str, *, on: bool) -> JsonAns
             switches.disable(name, user)
     except JournalError as error:
         raise FiltersUnavailable(str(error)) from error
+    log.warning("filter script %s is %s by %s", name, "enabled" if on else "disabled", user)
     # Without any worker's report only the switch knew of it.
     now = read_filters(data_dir).script(name) or as_stopped(before)
     return JsonAnswer(ScriptAnswer(script_row(now)))

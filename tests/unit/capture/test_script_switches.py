@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from threading import Thread
 
@@ -12,6 +13,7 @@ from capture.errors import JournalError
 from capture.script_switches import (
     BROKEN_SUFFIX,
     BY_WORKER,
+    HISTORY_NAME,
     LOCK_NAME,
     OFF_NAME,
     PACKETS_DIR,
@@ -101,7 +103,7 @@ def test_switching_off_is_one_line_of_the_log(filters: Path, caplog: pytest.LogC
     ]
 
 
-def test_person_enables_what_a_worker_switched_off(filters: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_person_enables_what_a_worker_switched_off(filters: Path) -> None:
     off = Switches(filters).switch_off("mask.lua", SHA, "loops", None, NOW_US)
     person, worker = Switches(filters), Switches(filters)
     worker.read()
@@ -111,7 +113,19 @@ def test_person_enables_what_a_worker_switched_off(filters: Path, caplog: pytest
     assert taken_back == off
     assert worker.changed()
     assert worker.read() == {}
-    assert caplog.messages[-1] == "filter script mask.lua is enabled by alice"
+
+
+def test_who_switched_what_can_be_looked_up(filters: Path) -> None:
+    Switches(filters).disable("mask.lua", "alice")
+    Switches(filters).enable("mask.lua", "bob")
+
+    lines = (filters / HISTORY_NAME).read_text().splitlines()
+
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        "mask.lua disabled by alice",
+        "mask.lua enabled by bob",
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*", line) for line in lines)
 
 
 def test_enabling_what_runs_changes_nothing(filters: Path) -> None:
@@ -311,7 +325,7 @@ def test_what_root_switches_can_be_read_and_switched_by_the_account_of_the_servi
     Switches(filters).disable("mask.lua", "root")
 
     made = [filters, *filters.iterdir()]
-    assert len(made) == 3
+    assert len(made) == 4
     assert {path.stat().st_uid for path in made} == {65534}
 
 
