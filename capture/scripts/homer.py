@@ -165,8 +165,8 @@ class _Chunk:
         self._starts: list[int] = []
         self._origins: list[tuple[str, int]] = []
         """File and line where the chunk's line of the same place in `_starts` came from."""
-        for number, file in enumerate(files, 1):
-            self._add_file(file, number)
+        for file in files:
+            self._add_file(file)
 
     @property
     def source(self) -> bytes:
@@ -189,7 +189,7 @@ class _Chunk:
             return ScriptError(error.kind, words, error.file, error.line)
         return ScriptError(error.kind, words, *self.origin(error.line))
 
-    def _add_file(self, file: _File, number: int) -> None:
+    def _add_file(self, file: _File) -> None:
         name = file.script.name
         calls = self.calls[name] = []
         self._come_from(name, 1)
@@ -199,7 +199,7 @@ class _Chunk:
             calls.append(f"e{len(self._starts)}")
             self._come_from(name, point.line)
             self._add(_entry(point, calls[-1]))
-        self._add(b"__homer.files_run = %d\n" % number)
+        self._add(b"__homer.end_of_file();\n")
 
     def _come_from(self, file: str, line: int) -> None:
         self._starts.append(self._line)
@@ -229,12 +229,14 @@ class _Joined:
         self.state = state
         self._chunk = _Chunk(files)
         self.host = Host(state, self._chunk.locate)
+        self.files_run = 0
+        """Of how many files the top level has come to its end."""
         self._say = services.say
-        self._close, self._count_files = state.add_library(
+        (self._close,) = state.add_library(
             "homer.lua",
             resources.files("lua_filters").joinpath("runtime/homer.lua").read_bytes(),
             *(services.hash_get, services.hash_set, services.hash_del),
-            *(hash_string, _proto_name, self._tag_names, self._log),
+            *(hash_string, _proto_name, self._tag_names, self._log, self._count_file),
         )
 
     def run(self) -> str | None:
@@ -245,12 +247,6 @@ class _Joined:
             return str(self._chunk.locate(error))
         return None
 
-    @property
-    def files_run(self) -> int:
-        """Of how many files the top level has been run to its end."""
-        (count,) = self.state.call(self._count_files)
-        return int(count or 0)
-
     def functions(self) -> dict[str, tuple[Function, ...]]:
         """To be called once: takes them out of the state."""
         functions = {}
@@ -259,6 +255,10 @@ class _Joined:
             functions[file] = tuple(function for function in found if function is not None)
         self.state.call(self._close)
         return functions
+
+    def _count_file(self) -> None:
+        # Not in Lua, where nothing can be asked for any more when a file has filled the memory.
+        self.files_run += 1
 
     def _tag_names(self) -> tuple[Value, ...]:
         draft = self.host.draft

@@ -2,10 +2,10 @@
 --
 -- Source: what scripts of heplify-server 1.60.3 see: names, arguments, types, and what happens in odd cases.
 -- Runs after core.lua. Gets services of Python. Leaves `__homer` in the environment, for the chunk that scripts
--- are joined to (see capture/scripts/homer.py). Returns `close()`, which takes it away, and `files_run()`.
+-- are joined to (see capture/scripts/homer.py), and returns a function that takes it away.
 -- Keeps what it needs in locals, so that nothing that scripts do to their environment reaches it.
 
-local environment, hash_get, hash_set, hash_del, hash_string, proto_name, custom_names, say = ...
+local environment, hash_get, hash_set, hash_del, hash_string, proto_name, custom_names, say, count_file = ...
 
 local core = environment.__core
 environment.__core = nil
@@ -585,19 +585,15 @@ local function with_globals(called, ...)
     end
 end
 
-local homer = { files_run = 0 }
-environment.__homer = homer
+environment.__homer = {
+    entry = function(called, ...)
+        return core.entry(select("#", ...) > 0 and with_globals(called, ...) or called)
+    end,
+    end_of_file = function()
+        count_file()
+    end,
+}
 
-function homer.entry(called, ...)
-    return core.entry(select("#", ...) > 0 and with_globals(called, ...) or called)
-end
-
-local function close()
+return function()
     environment.__homer = nil
 end
-
-local function files_run()
-    return homer.files_run
-end
-
-return close, files_run

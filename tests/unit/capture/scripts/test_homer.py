@@ -199,6 +199,19 @@ def test_file_whose_top_level_does_not_come_to_an_end_is_left_out() -> None:
     assert list(folder.scripts.functions) == ["a.lua", "c.lua"]
 
 
+def test_file_whose_top_level_fills_the_memory_is_left_out() -> None:
+    greedy = b"held = {}\nwhile true do held[#held + 1] = ('x'):rep(50000) .. #held end"
+    sources = {"a.lua": SET.format("a").encode(), "b.lua": greedy, "c.lua": SET.format("c").encode()}
+    loaded = load_old_scripts(
+        [[make_script(name, source)] for name, source in sources.items()],
+        lambda: LuaState(Limits(memory_bytes=4 * 1024 * 1024)),
+        Table().services,
+    )
+
+    assert loaded.errors == {"b.lua": "b.lua:2: more than 4194304 bytes of memory"}
+    assert list(loaded.functions) == ["a.lua", "c.lua"]
+
+
 def test_more_locals_than_lua_allows_in_all_files_together_name_the_file_that_has_one_too_many() -> None:
     first, second = ("\n".join(f"local {name}{number} = 1" for number in range(150)) for name in "xy")
     folder = OldFolder(a=first, b="\n" + second, c=SET.format("c"))
