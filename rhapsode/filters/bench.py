@@ -76,7 +76,7 @@ class Bench:
         name = _text(file)
         if self._trial is not None:
             return _refused("script(…) comes before the first run(…)")
-        if not (self._directory / name).is_file():
+        if not self._is_beside(name):
             return _refused(f"there is no {name} beside the test")
         if not self._is_chosen:
             self._names.clear()
@@ -84,6 +84,9 @@ class Bench:
         if name not in self._names:
             self._names.append(name)
         return True
+
+    def _is_beside(self, name: str) -> bool:
+        return any(path.name == name for path in self._directory.glob(f"*{SUFFIX}"))
 
     def _give(self, name: bytes, value: Value) -> Value | Refusal:
         if self._given is None:
@@ -107,7 +110,7 @@ class Bench:
 
     def _load(self) -> Trial:
         name = self._names[0]
-        if not self._is_chosen and not (self._directory / name).is_file():
+        if not self._is_chosen and not self._is_beside(name):
             raise RhapsodeError(
                 f'there is no {name} beside the test: name the script by script("…") before the first test'
             )

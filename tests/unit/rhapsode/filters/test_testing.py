@@ -128,6 +128,8 @@ def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_dis
         ("from_pcap('a.pcap', 'b')", 'from_pcap("file.pcap", 1) takes a file name and a number'),
         ("from_pcap('a\\0b', 1)", "embedded null byte"),
         ("script(1)", "there is no 1 beside the test"),
+        ("script(('x'):rep(300))", "there is no xxx"),
+        ("script('../new.lua')", "there is no ../new.lua beside the test"),
         ("script(function() end)", "only texts, numbers and booleans can be given here"),
         ("at_time(0/0)", "at_time(…) takes seconds since 1970"),
         ("at_time(2^40)", "at_time(…) takes seconds since 1970"),

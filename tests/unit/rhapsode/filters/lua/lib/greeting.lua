@@ -1,0 +1,2 @@
+-- A module that a script and its test share.
+return { word = "hello" }
