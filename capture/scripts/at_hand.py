@@ -4,7 +4,9 @@ Services of `lua_filters/runtime/message.lua`: plain values in and out, and None
 be, which becomes an error at the script's line. Knows no Lua state and no script.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from itertools import islice
 
 import xxhash
@@ -14,7 +16,8 @@ from capture.media.log import parse_log
 from capture.scripts.host import Host
 from capture.scripts.lua import Value
 from capture.sip.edit import USER_HEADERS, mask_user, redact_body, redact_sdp_keys, remove_header
-from capture.sip.lines import unwrap
+from capture.sip.grammar import COMPACT_NAMES, header_name
+from capture.sip.lines import is_wrapped, unwrap
 from capture.sip.sdp import Codec, Media, Sdp, find_sdp, parse_sdp
 from capture.text import to_text
 
@@ -22,7 +25,7 @@ Outcome = Value | tuple[Value, ...]
 
 _MOST_SDP_LINES = 4096
 """Of a description that a hostile sender made long; its reading must not use up a script's instructions."""
-_NOT_EDITED = "the JSON around this message cannot be read"
+_NOT_EDITED = (None, b"the JSON around this message cannot be read")
 
 
 class MessageServices:
@@ -48,29 +51,59 @@ class MessageServices:
         except MediaError:
             return None
 
-    def mask(self, payload: bytes, user: bytes, keep_last: int) -> Outcome:
-        """The payload and the user with stars in it."""
-        text = to_text(user)
-        masked = mask_text(text, keep_last)
-        edited = _edited(payload, lambda sip: mask_user(sip, USER_HEADERS, text, masked))
-        return (edited, masked.encode()) if isinstance(edited, bytes) else edited
+    def mask(self, payload: bytes, keep_last: int, *fields_and_users: bytes) -> Outcome:
+        """The payload with stars in these users; then for each field its new text, where a script has set it.
 
-    def remove_header(self, payload: bytes, name: bytes) -> Outcome:
-        return _edited(payload, lambda sip: remove_header(sip, to_text(name)))
+        The others say by themselves what the payload says.
+        """
+        draft = self._host.draft
+        changes = {} if draft is None else draft.changes
+        users = [to_text(user) for user in fields_and_users[1::2]]
+        masked = {user: mask_text(user, keep_last) for user in users}
+        edited: bytes | None = payload
+        for user, mask in masked.items():
+            if edited is not None:
+                edited = _edited(edited, partial(mask_user, headers=USER_HEADERS, user=user, masked=mask))
+        if edited is None:
+            return _NOT_EDITED
+        fields = map(to_text, fields_and_users[::2])
+        return edited, *(
+            masked[user].encode() if field in changes else None
+            for field, user in zip(fields, users, strict=True)
+        )
+
+    def remove_headers(self, payload: bytes, *names: bytes) -> Outcome:
+        texts = tuple(map(to_text, names))
+        if not _may_have(texts).search(payload) and not is_wrapped(payload):
+            return payload
+        edited: bytes | None = payload
+        for name in texts:
+            if edited is not None:
+                edited = _edited(edited, partial(remove_header, name=name))
+        return _NOT_EDITED if edited is None else edited
 
     def redact_body(self, payload: bytes) -> Outcome:
-        return _edited(payload, redact_body)
+        edited = _edited(payload, redact_body)
+        return _NOT_EDITED if edited is None else edited
 
     def redact_sdp_keys(self, payload: bytes) -> Outcome:
-        return _edited(payload, redact_sdp_keys)
+        edited = _edited(payload, redact_sdp_keys)
+        return _NOT_EDITED if edited is None else edited
 
 
-def _edited(payload: bytes, edit: Callable[[bytes], bytes | None]) -> Outcome:
+def _edited(payload: bytes, edit: Callable[[bytes], bytes | None]) -> bytes | None:
     """What `edit` makes of the message, which is taken out of OpenSIPS's JSON where it stands in it."""
     edited = edit(payload)
-    if edited is None:
-        edited = edit(unwrap(payload))
-    return (None, _NOT_EDITED.encode()) if edited is None else edited
+    return edit(unwrap(payload)) if edited is None else edited
+
+
+@lru_cache(maxsize=64)
+def _may_have(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Finds something in each message that has one of these headers, and in few others."""
+    wanted = {header_name(name) for name in names}
+    compact = {short for short, long in COMPACT_NAMES.items() if long in wanted}
+    either = b"|".join(re.escape(name.encode()) for name in sorted(wanted | compact))
+    return re.compile(rb"(?<![A-Za-z0-9\-.!%%*_+`'~])(?:%b)[ \t\r\n]*+:" % either, re.IGNORECASE)
 
 
 def mask_text(text: str, keep_last: int) -> str:

@@ -59,7 +59,7 @@ def _add_message_library(state: LuaState, host: Host) -> tuple[Function, ...]:
         of_message.log_text,
         share_of,
         of_message.mask,
-        of_message.remove_header,
+        of_message.remove_headers,
         of_message.redact_body,
         of_message.redact_sdp_keys,
         joined,

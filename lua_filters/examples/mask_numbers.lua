@@ -40,15 +40,15 @@ function on_sip(message)
             return
         end
     end
+    local numbers = {}
     for _, field in ipairs(FIELDS) do
         local user = message[field]
         if user and (names or is_number(user)) then
-            mask(field, keep_last)
+            numbers[#numbers + 1] = field
         end
     end
-    for _, header in ipairs(remove) do
-        if message:header(header) then
-            remove_header(header)
-        end
+    mask(numbers, keep_last)
+    if #remove > 0 then
+        remove_header(unpack(remove))
     end
 end

@@ -4,7 +4,7 @@
 -- Runs after core.lua, names.lua and json.lua. Returns to Python the four functions that run a script's entry points:
 -- for SIP, RTCP, log lines and any other packet.
 
-local environment, describe_sdp, log_text, share_of, masked, without_header, without_body, without_keys, joined = ...
+local environment, describe_sdp, log_text, share_of, masked, without_headers, without_body, without_keys, joined = ...
 
 local core, names = environment.__core, environment.__names
 environment.__core = nil
@@ -12,8 +12,8 @@ environment.__core = nil
 local error, getmetatable, next, rawequal, rawget, setmetatable =
     error, getmetatable, next, rawequal, rawget, setmetatable
 local select, tonumber, tostring, type, unpack = select, tonumber, tostring, type, unpack
-local find, floor, format, gmatch, lower, match, sub =
-    string.find, math.floor, string.format, string.gmatch, string.lower, string.match, string.sub
+local find, floor, format, gmatch, lower, match, max, sub =
+    string.find, math.floor, string.format, string.gmatch, string.lower, string.match, math.max, string.sub
 local read, write = core.read, core.write
 local guess, shown = names.guess, names.shown
 local decode = environment.json.decode
@@ -392,9 +392,22 @@ local function check_sip(name)
     end
 end
 
-function environment.remove_header(name)
+local MOST_HEADERS = 64 -- in one call
+
+function environment.remove_header(...)
     check_sip("remove_header")
-    set_payload("remove_header", without_header(read("payload"), text(name, "remove_header: the name")))
+    local names, count = { ... }, max(1, select("#", ...))
+    if count > MOST_HEADERS then
+        error(format("remove_header: more than %d names", MOST_HEADERS), 2)
+    end
+    for index = 1, count do
+        names[index] = text(names[index], "remove_header: the name")
+    end
+    local payload = read("payload")
+    local changed, words = without_headers(payload, unpack(names))
+    if changed ~= payload then
+        set_payload("remove_header", changed, words)
+    end
 end
 
 local USERS = {
@@ -406,24 +419,41 @@ local USERS = {
     to_user = true,
 }
 
-function environment.mask(field, keep_last)
-    check_sip("mask")
-    if not USERS[field] then
-        error(format("mask: %s is not one of the users%s", shown(field), guess(field, USERS, OTHER_NAMES)), 2)
+-- Fields and their users in turn, of those that the message has.
+local function users_of(fields)
+    local list, length, seen = {}, 0, {}
+    for index = 1, #fields do
+        local field = fields[index]
+        if not USERS[field] then
+            error(format("mask: %s is not one of the users%s", shown(field), guess(field, USERS, OTHER_NAMES)), 3)
+        end
+        local value = not seen[field] and read(field)
+        seen[field] = true
+        if value and value ~= "" then
+            list[length + 1], list[length + 2] = field, value
+            length = length + 2
+        end
     end
+    return list, length
+end
+
+function environment.mask(fields, keep_last)
+    check_sip("mask")
+    local list, length = users_of(type(fields) == "table" and fields or { fields == nil and "nil" or fields })
     keep_last = keep_last == nil and 0 or keep_last
     if type(keep_last) ~= "number" or not (keep_last >= 0 and keep_last <= 1000 and keep_last == floor(keep_last)) then
         error("mask: keep_last is a whole number from 0 to 1000, not " .. shown(keep_last), 2)
     end
-    local value = read(field)
-    if not value or value == "" then
+    if length == 0 then
         return
     end
-    local changed, mask = masked(read("payload"), value, keep_last)
-    set_payload("mask", changed, mask)
-    if read(field) ~= mask then
-        -- A script has set it to what the payload does not say.
-        write(field, mask)
+    local results = { masked(read("payload"), keep_last, unpack(list, 1, length)) }
+    set_payload("mask", results[1], results[2])
+    for index = 1, length, 2 do
+        local mask = results[1 + (index + 1) / 2]
+        if mask then
+            write(list[index], mask)
+        end
     end
 end
 

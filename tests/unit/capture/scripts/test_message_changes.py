@@ -1,5 +1,7 @@
 """What scripts of our own API change of a message."""
 
+import re
+
 import pytest
 
 from capture.draft import Draft
@@ -125,6 +127,21 @@ def test_removed_header_is_gone_from_the_payload_alone() -> None:
     assert tags_of(draft) == {"left": "nil"}
 
 
+def test_several_headers_are_removed_by_any_of_their_names() -> None:
+    draft = run_on_sip("remove_header('x-tenant', 'v', 'X-None')", a_draft(CALL))
+
+    assert draft.payload == re.sub(rb"(?:X-Tenant|x-tenant|Via): [^\r]*\r\n", b"", CALL)
+
+
+def test_header_whose_name_is_part_of_another_one_is_left_alone() -> None:
+    assert (
+        run_on_sip(
+            "remove_header('Tenant', 'ag', 'l')", a_draft(CALL.replace(b"Content-Length", b"X"))
+        ).changes
+        == {}
+    )
+
+
 def test_header_that_is_not_there_is_removed_in_peace() -> None:
     assert run_on_sip("remove_header('X-None')").payload == INVITE
 
@@ -143,6 +160,19 @@ def test_mask_hides_all_where_nothing_is_to_be_kept() -> None:
     draft = run_on_sip("mask('from_user')", a_draft(CALL))
 
     assert draft.read("from_user") == "*************"
+
+
+def test_several_users_are_masked_at_once() -> None:
+    draft = run_on_sip(
+        "set('to_user', '5551234') mask({ 'from_user', 'pai_user', 'to_user' }, 3)", a_draft(CALL)
+    )
+
+    assert draft.payload == CALL.replace(b"+491701234567", b"**********567")
+    assert [draft.read(field) for field in ("from_user", "pai_user", "to_user")] == [
+        "**********567",
+        "**********567",
+        "****234",
+    ]
 
 
 def test_mask_of_a_user_that_is_not_there_does_nothing() -> None:
@@ -179,6 +209,11 @@ def test_each_user_can_be_masked(field: str) -> None:
         ("mask('from_user', 1.5)", "mask: keep_last is a whole number from 0 to 1000, not 1.5"),
         ("mask('from_user', 1e300)", "mask: keep_last is a whole number from 0 to 1000, not 1e+300"),
         ("mask('from_user', '3')", 'mask: keep_last is a whole number from 0 to 1000, not "3"'),
+        ("mask({ 'from_user', 'via' })", 'mask: "via" is not one of the users'),
+        ("mask(nil)", 'mask: "nil" is not one of the users'),
+        ("remove_header()", "remove_header: the name is text, not nil"),
+        ("remove_header('a', {})", "remove_header: the name is text, not a table"),
+        ("remove_header(unpack({}, 1, 65))", "remove_header: more than 64 names"),
         ("route('calls')", "route: a profile is one of call, registration, default"),
         ("route(nil)", "route: the profile is text, not nil"),
         ("remove_header(nil)", "remove_header: the name is text, not nil"),
