@@ -77,11 +77,11 @@ def test_wheel_holds_the_packages_and_their_data_and_nothing_else(wheel: Path) -
     assert tops == PACKAGES | {f"rhapsode-{VERSION}.dist-info"}
     versions = (ROOT / "migrations" / "versions").glob("[0-9]*.py")
     static = (ROOT / "api" / "static").glob("*.*")
-    lua = (ROOT / "lua_filters").glob("*.*")
+    lua = (ROOT / "lua_filters").rglob("*.lua")
     expected = {path.relative_to(ROOT).as_posix() for path in (*versions, *static, *lua)}
     assert expected
     assert expected | {"capture/store/sip.dict", f"rhapsode-{VERSION}.dist-info/licenses/LICENSE"} <= names
-    assert not [name for name in names if "test" in name or name.endswith(".pyc")]
+    assert not [name for name in names if Path(name).name.startswith("test_") or name.endswith(".pyc")]
 
 
 def test_installed_command_runs_in_any_directory(installed: Path, tmp_path: Path) -> None:
