@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rhapsode.pcap import read_hep
 from tests.support.rhapsode import Rhapsode, metrics, rhapsode_up, run, wait_for_outcomes
 from tests.support.sender import Sender, number_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 COUNTS = """
 function on_sip(message)
@@ -41,10 +42,11 @@ def directory() -> Iterator[Path]:
 
 
 class Operator:
-    """Somebody at the command line and in front of the API of a running system."""
+    """Somebody at the command line of a running system, and logged in to its API."""
 
-    def __init__(self, running: Rhapsode, directory: Path) -> None:
+    def __init__(self, running: Rhapsode, directory: Path, client: httpx.Client) -> None:
         self.running = running
+        self.client = client
         self._directory = directory
         self._sent = 0
 
@@ -81,12 +83,18 @@ class Operator:
 
     def wait_for_state(self, name: str, state: str) -> None:
         def is_so() -> bool:
-            with self.running.login() as client:
-                rows = client.get("/api/v3/rhapsode/filters").json()["data"]
+            rows = self.client.get("/api/v3/rhapsode/filters").json()["data"]
             both = {"0000": state, "0001": state}
             return any(row["name"] == name and row["workers"] == both for row in rows)
 
         self.wait(is_so, f"{name} is not {state}")
+
+
+@contextmanager
+def operating(directory: Path) -> Iterator[Operator]:
+    given = ("--lua-dir", directory / "scripts", "--workers", "2")
+    with rhapsode_up(directory / "data", *given) as running, running.login() as client:
+        yield Operator(running, directory, client)
 
 
 def health(running: Rhapsode) -> tuple[int, list[str]]:
@@ -99,8 +107,8 @@ def health(running: Rhapsode) -> tuple[int, list[str]]:
 def test_scripts_are_watched_switched_by_hand_and_by_themselves_and_remembered(directory: Path) -> None:
     scripts = directory / "scripts"
     (scripts / "counts.lua").write_text(COUNTS)
-    with rhapsode_up(directory / "data", "--lua-dir", scripts, "--workers", "2") as running:
-        operator = Operator(running, directory)
+    with operating(directory) as operator:
+        running = operator.running
         operator.send(300)
         operator.wait(lambda: metrics(running)[CALLS] == 300, "not every packet was counted")
 
@@ -110,8 +118,7 @@ def test_scripts_are_watched_switched_by_hand_and_by_themselves_and_remembered(d
         operator.wait_for_state("counts.lua", "disabled")
         while_disabled = operator.send(60)
         health_while_disabled = health(running)
-        with running.login() as client:
-            enabled = client.post("/api/v3/rhapsode/filters/counts.lua/enable")
+        enabled = operator.client.post("/api/v3/rhapsode/filters/counts.lua/enable")
         operator.wait_for_state("counts.lua", "running")
 
         assert (row["state"], row["kind"], row["calls"], row["drops"]) == (
@@ -148,8 +155,8 @@ def test_scripts_are_watched_switched_by_hand_and_by_themselves_and_remembered(d
         assert "switched off: loops.lua" in run("status", "--data-dir", directory / "data").stdout
         assert running.stop() == 0
 
-    with rhapsode_up(directory / "data", "--lua-dir", scripts, "--workers", "2") as running:
-        operator = Operator(running, directory)
+    with operating(directory) as operator:
+        running = operator.running
         operator.wait_for_state("loops.lua", "switched off")
         before = metrics(running)
         operator.switch("enable", "loops")
