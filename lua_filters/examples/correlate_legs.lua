@@ -9,6 +9,8 @@
 local suffix = settings.suffix or "_b2b%-%d+$"
 local seconds = (settings.hours or 4) * 3600
 
+local LONGEST = 1000 -- characters of an id; what is longer is none
+
 local headers = {}
 for name in (settings.headers or "X-CID"):gmatch("[^,%s]+") do
     headers[#headers + 1] = name
@@ -17,7 +19,7 @@ end
 local function named_leg(message)
     for _, name in ipairs(headers) do
         local value = message:header(name)
-        if value and value ~= "" then
+        if value and value ~= "" and #value <= LONGEST then
             return value
         end
     end
@@ -25,7 +27,7 @@ end
 
 function on_sip(message)
     local call_id = message.call_id
-    if not call_id then
+    if not call_id or #call_id > LONGEST then
         return
     end
     local key = "correlate_legs:" .. call_id

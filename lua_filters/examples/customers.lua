@@ -17,6 +17,9 @@ local shortest = settings.shortest or 3
 local LONGEST = 15 -- digits of a number, by E.164
 
 local function digits(user)
+    if #user > 3 * LONGEST then
+        return nil -- no number, and patterns do not look through endless texts
+    end
     local number = user:gsub("[%-%.%(%)]", "")
     if number:find("^00%d") then
         number = number:sub(3)

@@ -31,7 +31,7 @@ local agents = list(settings.agents or AGENTS)
 local trusted = list(PRIVATE .. ", " .. (settings.trusted or ""))
 
 local function is_scanner(agent)
-    agent = agent:lower()
+    agent = agent:sub(1, 200):lower()
     for _, part in ipairs(agents) do
         if agent:find(part, 1, true) then
             return true

@@ -30,7 +30,8 @@ for _, domain in ipairs(domains) do
 end
 
 local function is_number(user)
-    return user:find("^[%+%d][%d%-%.%(%)%*#]*$") and user:find("%d%d")
+    local beginning = user:sub(1, 100) -- patterns do not look through endless texts
+    return beginning:find("^[%+%d][%d%-%.%(%)%*#]*$") and beginning:find("%d%d")
 end
 
 function on_sip(message)

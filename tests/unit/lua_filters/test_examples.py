@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from capture.addresses import packed_address
+from capture.hep.packet import Packet
 from capture.scripts.folder import Script, read_folder
+from capture.settings import FilterSettings, SipSettings
 from rhapsode.filters.testing import find_test_files, run_file
+from rhapsode.filters.trial import trial_of
+from tests.support.drafts import INVITE, TIME_US
 
 EXAMPLES = Path(str(resources.files("lua_filters").joinpath("examples")))
 SCRIPTS = read_folder(EXAMPLES).scripts
@@ -20,6 +25,40 @@ def test_tests_of_an_example_pass(path: Path) -> None:
 
     assert outcome.problem is None
     assert [(test.name, test.failure) for test in outcome.tests if test.failure] == []
+
+
+SDP = b"v=0\r\nm=audio 1 RTP/SAVP 0\r\n" + b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\n" * 20_000
+HOSTILE = {
+    "endless user": INVITE.replace(b"alice", b"+" + b"1" * 200_000),
+    "endless name": INVITE.replace(b"alice", b"a" * 200_000),
+    "endless called user": INVITE.replace(b"bob", b"1" * 200_000),
+    "endless agent": INVITE.replace(b"phone", b"x" * 200_000),
+    "endless leg": INVITE.replace(b"User-Agent", b"X-CID: " + b"a_b2b-1" * 30_000 + b"\r\nUser-Agent"),
+    "endless Call-ID": INVITE.replace(b"abc@", b"_b2b-1" * 30_000),
+    "many headers": INVITE.replace(b"User-Agent", b"X-Tenant: a\r\nDiversion: <sip:1@a>\r\n" * 5_000 + b"A"),
+    "endless body": INVITE.replace(b"Content-Length: 0\r\n\r\n", b"\r\n") + SDP,
+    "endless message": INVITE.replace(b"INVITE", b"MESSAGE") + b"x" * 1_000_000,
+    "no SIP": b"\0\xff" * 100,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_no_message_makes_an_example_fail(payload: bytes, tmp_path: Path) -> None:
+    for script in SCRIPTS:
+        (tmp_path / script.name).write_bytes(script.source)
+    (tmp_path / "customers.csv").write_text("prefix,customer\n1111,acme\n")
+    settings = FilterSettings(scripts={"trunk_metrics": {"192.0.2.1": "north"}})
+    address = packed_address("192.0.2.1")
+    packet = Packet(
+        version=3, payload=payload, source=address, destination=address, protocol_type=1, capture_id=1
+    )
+
+    tried = [
+        trial_of(tmp_path / script.name, settings, SipSettings()).run(packet, TIME_US) for script in SCRIPTS
+    ]
+
+    assert [str(each.error) for each in tried if each.error is not None] == []
 
 
 def test_every_example_has_tests() -> None:
