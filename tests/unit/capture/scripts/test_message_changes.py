@@ -260,6 +260,13 @@ def test_what_is_of_sip_alone_is_an_error_elsewhere(call: str) -> None:
         script.run(a_draft(b"hello", protocol_type=100))
 
 
+@pytest.mark.parametrize("name", ["redact_body", "remove_header", "redact_sdp_keys"])
+def test_what_cannot_be_hidden_is_an_error(name: str) -> None:
+    words = error_of(f"{name}('X-Tenant')", a_draft(b'{"payload": "INVITE'))
+
+    assert words == f"a.lua:2: {name}: the JSON around this message cannot be read"
+
+
 def test_correlation_by_one_value_is_that_value() -> None:
     assert run_on_sip("correlate('leg')").changes == {"correlation_id": "leg"}
 
