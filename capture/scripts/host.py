@@ -39,6 +39,8 @@ class Host:
         self._reads: dict[str, int] = {}
         self._prefetched: tuple[str, ...] = ()
         self._readers: tuple[Reader, ...] = ()
+        self._choice = 0
+        """Which one of the fields that come along it is."""
         self._is_due = False
         self._seen: Draft | None = None
         self._packet = 0
@@ -59,7 +61,7 @@ class Host:
             self._packet += 1
         try:
             if not is_another and draft.seen_by is self._mark:
-                self._state.call(function, self._packet, False)
+                self._state.call(function, self._packet)
                 return
             draft.seen_by = self._mark
             if draft.changes:
@@ -70,8 +72,10 @@ class Host:
                     value.encode() if isinstance(value := reader(draft), str) else value
                     for reader in self._readers
                 ]
-            self._state.call(function, self._packet, True, *values)
+            self._state.call(function, self._packet, self._choice, *values)
         except ScriptError as error:
+            # It may have been stopped before it took the values.
+            draft.seen_by = None
             if self._locate is None:
                 raise
             raise self._locate(error) from None
@@ -82,11 +86,13 @@ class Host:
 
     def _extend_prefetched(self) -> None:
         self._is_due = False
+        # Numbered, because the call may be stopped at any place.
+        self._choice += 1
         reads = self._reads
         asked = sorted(reads, key=reads.__getitem__, reverse=True)[:_MOST_PREFETCHED]
         self._prefetched = tuple(name for name in asked if reads[name] >= _PREFETCH_AFTER)
         self._readers = tuple(map(reader_of, self._prefetched))
-        self._state.call(self._prefetch, *[name.encode() for name in self._prefetched])
+        self._state.call(self._prefetch, self._choice, *[name.encode() for name in self._prefetched])
 
     def _read(self, name: bytes) -> LuaValue:
         draft = self.draft

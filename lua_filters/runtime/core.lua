@@ -2,7 +2,7 @@
 --
 -- Runs after sandbox.lua, before a prelude that makes an API of it, and leaves the table `__core` in the
 -- environment for that one to take away. What a prelude returns to Python to run for a packet is made by
--- `core.entry(called)`. Returns `prefetch(...)` to Python.
+-- `core.entry(called)`. Returns `prefetch(choice, ...)` to Python.
 
 local environment, read, write, drop, header, body = ...
 
@@ -44,11 +44,12 @@ end
 
 -- What a script reads of nearly every message comes along with the call: a fifth of the price of asking.
 
-local fill = function()
+local function fill()
     return {}
 end
+local choice = 0 -- the one that `fill` is made for
 
-local function prefetch(...)
+local function prefetch(made, ...)
     local names, fields = {}, {}
     for index = 1, select("#", ...) do
         names[index] = "v" .. index
@@ -56,14 +57,17 @@ local function prefetch(...)
         fields[index] = format("[%q] = v%d", (select(index, ...)), index)
     end
     fill = assert(loadstring(format("local %s = ... return {%s}", concat(names, ", "), concat(fields, ", "))))
+    choice = made
 end
 
 --- What Python calls for a packet, with what comes along: the function with the message at hand.
 function core.entry(called)
-    return function(packet, is_changed, ...)
+    return function(packet, made, ...)
         generation = packet
-        if is_changed then
+        if made == choice then
             values = fill(...)
+        elseif made then
+            values = {}
         end
         return called()
     end

@@ -2,8 +2,9 @@
 
 import pytest
 
+from capture.errors import ScriptError
 from capture.scripts.host import Host
-from capture.scripts.lua import Function, LuaState
+from capture.scripts.lua import Function, Limits, LuaState
 from tests.support.drafts import a_draft
 
 PRELUDE = b"""
@@ -19,8 +20,8 @@ setmetatable(environment.entries, {__newindex = function(t, name, f) rawset(t, n
 class Scripts:
     """A state with one script, whose `entries` are run for messages."""
 
-    def __init__(self, source: str) -> None:
-        self.state = LuaState()
+    def __init__(self, source: str, limits: Limits = Limits()) -> None:  # noqa: B008 (an immutable tuple)
+        self.state = LuaState(limits)
         self.host = Host(self.state)
         self.state.add_library("prelude.lua", PRELUDE)
         self.state.call(self.state.load("a.lua", source.encode()))
@@ -91,3 +92,51 @@ def test_function_sees_what_the_one_before_it_has_changed() -> None:
     scripts.host.run(scripts.entry("set"), draft)
 
     scripts.host.run(scripts.entry("check"), draft)
+
+
+def test_fields_come_along_as_they_are_even_if_their_choice_was_interrupted() -> None:
+    values = {
+        "source": "192.0.2.1",
+        "destination": "192.0.2.2",
+        "source_port": 5060,
+        "call_id": "abc@192.0.2.1",
+    }
+    source = "local none\n" + "".join(
+        f"function entries.{name}() assert(read('{name}') == {value!r}) end\n"
+        for name, value in values.items()
+    )
+    source += "function entries.ask() for i = 1, 60 do none = read('vlan') end end\n"
+
+    kinds = set()
+
+    for shift in range(0, 1000, 50):
+        # Whatever call is under way when 1,000 instructions have been used is stopped.
+        scripts = Scripts(source, Limits(instructions=1))
+        for name in ("source", "destination", "source_port", "call_id", "ask", *values):
+            for _ in range(1 if name == "ask" else 55 + shift // 10):
+                try:
+                    scripts.host.run(scripts.entry(name), a_draft())
+                except ScriptError as error:
+                    kinds.add(error.kind)
+
+    assert kinds == {"instructions"}
+
+
+def test_function_sees_its_own_message_even_if_the_one_before_it_was_interrupted() -> None:
+    scripts = Scripts(
+        "function entries.check_1() assert(read('source') == '192.0.2.1') end\n"
+        "function entries.check_9() assert(read('source') == '192.0.2.9') end\n",
+        Limits(instructions=1),
+    )
+    kinds = set()
+
+    for number in range(3000):
+        last = "19"[number % 2]
+        draft = a_draft(source=f"192.0.2.{last}")
+        for _ in range(2):
+            try:
+                scripts.host.run(scripts.entry(f"check_{last}"), draft)
+            except ScriptError as error:
+                kinds.add(error.kind)
+
+    assert kinds == {"instructions"}
