@@ -126,6 +126,27 @@ def test_many_users_in_a_header_are_masked_as_few_are(user: str, between: str) -
     assert many.count(b"+493xxxx") == (205 if few.count(b"+493xxxx") == 5 else few.count(b"+493xxxx"))
 
 
+@pytest.mark.parametrize("name", ["From", "Authorization"])
+def test_user_goes_everywhere_from_headers_that_are_too_long_to_be_read(name: str) -> None:
+    long = b"<sip:a@h>;x=" + b"1" * 9000
+    message = a_message(b"Contact: +4930123 " + long, f"{name}: +4930123, x=+4930123".encode())
+
+    edited = masked(message, "contact", name)
+
+    assert edited == message.replace(b": +4930123", b": +493xxxx").replace(b"x=+4930123", b"x=+493xxxx")
+
+
+def test_user_of_odd_bytes_does_not_remain_in_what_is_too_long_to_be_read() -> None:
+    message = a_message(
+        b"From: <sip:al\xffice@h>;x=" + b"1" * 9000, b'Authorization: Digest username="al\xffice"'
+    )
+    user = parse_message(message).from_user
+
+    read = parse_message(masked(message, "from", "authorization", user=user))
+
+    assert user not in (read.from_user, read.auth_user)
+
+
 def test_user_of_the_request_uri_is_masked_in_the_start_line_alone() -> None:
     message = a_message(b"To: <sip:+4930123@example.com>")
 
