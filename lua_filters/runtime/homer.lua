@@ -159,7 +159,9 @@ local function struct(what, fields)
     local function current()
         local packet = generation()
         if made_for ~= packet then
-            made_for, object, kept = packet, newproxy(prototype), nil
+            -- In this order, as the script may be stopped at any place.
+            object, kept = newproxy(prototype), nil
+            made_for = packet
         end
         return object
     end
@@ -501,7 +503,8 @@ function api.SetLokiLabel(name, value)
     name = as_text(name, "the name of a label", 2)
     value = as_text(value, name, 2)
     if labelled ~= generation() then
-        labelled, labels, label_count = generation(), {}, 0
+        labels, label_count = {}, 0
+        labelled = generation()
     end
     local is_name = #name <= 64 and match(name, "^[%a_][%w_]*$") and not RESERVED_LABELS[name]
     if not is_name or #value < 1 or #value > 1024 then
