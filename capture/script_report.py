@@ -39,13 +39,15 @@ class ScriptErrors(msgspec.Struct):
     """The errors of one kind in one line."""
 
     line: int
-    """Counted from 1; 0: not known, or one line too many."""
+    """Counted from 1; 0: not known, one line too many, or of an earlier text."""
     kind: str
     """As `ScriptError.kind`."""
     words: str
     """Of the last one."""
     count: int = 0
     last_us: int = 0
+    is_past: bool = False
+    """Of an earlier text of the script; its line is 0 then."""
 
 
 class ScriptReport(msgspec.Struct):
@@ -74,7 +76,9 @@ class ScriptReport(msgspec.Struct):
     drops: dict[str, int] = {}
     """Packets that it dropped, by the reason it gave: change by `count_drop`."""
     errors: list[ScriptErrors] = []
-    """Change by `count_error`."""
+    """Change by `count_error` and `take_text`."""
+    errors_of: str = ""
+    """The hash of the text whose lines `errors` names."""
     latency: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
     """How many calls took so long, by bucket: see BUCKETS."""
     latency_ns: int = 0
@@ -99,24 +103,36 @@ class ScriptReport(msgspec.Struct):
             reason = OTHERS
         self.drops[reason] = self.drops.get(reason, 0) + times
 
-    def count_error(self, line: int | None, kind: str, words: str, now_us: int, times: int = 1) -> bool:
-        """Whether it is the first of its kind in this line, and so worth a line in the log."""
+    def count_error(self, line: int | None, kind: str, words: str, now_us: int) -> None:
         line = line or 0
         words = said_of(self.name, words).removeprefix(f"line {line}: ")
-        found = self._errors_of(line, kind)
-        if found is None and len(self.errors) >= MOST_REASONS:
-            line = 0
-            found = self._errors_of(line, kind)
-        is_first = found is None
-        if found is None:
-            found = ScriptErrors(line, kind, words)
-            self.errors.append(found)
-        found.count += times
-        found.words, found.last_us = words, now_us
-        return is_first
+        self._add_errors(ScriptErrors(line, kind, words, 1, now_us))
 
-    def _errors_of(self, line: int, kind: str) -> ScriptErrors | None:
-        return next((each for each in self.errors if each.line == line and each.kind == kind), None)
+    def take_text(self, sha256: str) -> None:
+        """From now on this text of the script runs: what line of another one failed says nothing any more."""
+        if self.errors_of not in ("", sha256):
+            before, self.errors = self.errors, []
+            for each in before:
+                self._add_errors(_past(each))
+        self.errors_of = sha256
+
+    def _add_errors(self, more: ScriptErrors) -> None:
+        known = self._errors_like(more)
+        if known is None and len(self.errors) >= MOST_REASONS:
+            more = msgspec.structs.replace(more, line=0)
+            known = self._errors_like(more)
+        if known is None:
+            self.errors.append(more)
+            return
+        known.count += more.count
+        if more.last_us >= known.last_us:
+            known.words, known.last_us = more.words, more.last_us
+
+    def _errors_like(self, more: ScriptErrors) -> ScriptErrors | None:
+        for each in self.errors:
+            if each.line == more.line and each.kind == more.kind and each.is_past == more.is_past:
+                return each
+        return None
 
     def add_counts(self, other: "ScriptReport") -> None:
         """Those of another worker, or of an earlier life, to these."""
@@ -126,12 +142,10 @@ class ScriptReport(msgspec.Struct):
             self.latency[index] += count
         for reason, times in other.drops.items():
             self.count_drop(reason, times)
+        self.errors_of = self.errors_of or other.errors_of
         for each in other.errors:
-            known = self._errors_of(each.line, each.kind)
-            if known is not None and known.last_us > each.last_us:
-                self.count_error(each.line, each.kind, known.words, known.last_us, each.count)
-            else:
-                self.count_error(each.line, each.kind, each.words, each.last_us, each.count)
+            same = other.errors_of in ("", self.errors_of)
+            self._add_errors(msgspec.structs.replace(each) if same else _past(each))
 
 
 class MemoryReport(msgspec.Struct):
@@ -309,6 +323,10 @@ def said_of(script: str, words: str) -> str:
     if file == script and line.isdecimal():
         return f"line {line}: {rest}"
     return rest if place == script else words
+
+
+def _past(errors: ScriptErrors) -> ScriptErrors:
+    return msgspec.structs.replace(errors, line=0, is_past=True)
 
 
 def add_series(all_series: Sequence[Series]) -> list[Series]:

@@ -10,13 +10,15 @@ class ScriptError(msgspec.Struct):
     """The errors of one kind in one line."""
 
     line: int
-    """0: not known."""
+    """0: not known, or of an earlier text of the script."""
     kind: str
     words: str
     """Of the last one."""
     count: int
     last_us: int
     """When that was, in microseconds since the Unix epoch."""
+    is_past: bool
+    """Of an earlier text of the script."""
 
 
 class ScriptRow(msgspec.Struct):

@@ -75,9 +75,9 @@ def _examine_errors(script: FilterScript, now_us: int) -> Iterator[Finding]:
     if script.state != "running" or last is None or now_us - last.last_us > RECENT_US:
         return
     ago = duration(max(0, now_us - last.last_us) / 1e6)
-    where = f"line {last.line}: " if last.line else ""
+    where = "in an earlier text: " if last.is_past else f"line {last.line}: " if last.line else ""
     words = f"filter script {script.name} failed {ago} ago: {where}{last.words}"
-    if now_us - last.last_us < GOES_ON_US:
+    if not last.is_past and now_us - last.last_us < GOES_ON_US:
         yield Finding("filters", "problem", words, "mend that line; `rhapsode filter list` counts its errors")
     else:
         yield Finding("filters", "note", words)
@@ -127,7 +127,7 @@ def _errors(script: FilterScript) -> Text | None:
 
 
 def _error(error: ScriptErrors) -> str:
-    where = f"line {error.line}" if error.line else "somewhere"
+    where = "earlier text" if error.is_past else f"line {error.line}" if error.line else "somewhere"
     return f"  {error.count:,} × {where}: {error.words}"
 
 

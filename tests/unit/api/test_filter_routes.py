@@ -63,7 +63,16 @@ async def test_list_says_what_each_script_is_and_did(api: Api, tmp_path: Path) -
                 "entry_points": ["on_sip"],
                 "calls": 4,
                 "drops": {"scanner": 2},
-                "errors": [{"line": 3, "kind": "error", "words": "words", "count": 1, "last_us": 7}],
+                "errors": [
+                    {
+                        "line": 3,
+                        "kind": "error",
+                        "words": "words",
+                        "count": 1,
+                        "last_us": 7,
+                        "is_past": False,
+                    }
+                ],
                 "p50_seconds": pytest.approx(1.5e-6),
                 "p99_seconds": pytest.approx(1.99e-6),
                 "memory_bytes": 9,

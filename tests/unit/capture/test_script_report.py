@@ -170,22 +170,49 @@ def test_reasons_that_a_script_makes_up_are_bounded() -> None:
     assert (script.errors[-1].line, script.errors[-1].count) == (0, 20)
 
 
-def test_error_is_new_once_for_each_kind_and_line() -> None:
+def test_errors_are_counted_by_line_and_kind_with_the_last_words() -> None:
     script = ScriptReport("x.lua")
 
-    told = [
-        script.count_error(3, "error", "a nil value (field 'x')", 1),
-        script.count_error(3, "error", "a nil value (field 'y')", 2),
-        script.count_error(3, "instructions", "too many", 3),
-        script.count_error(None, "error", "somewhere", 4),
-    ]
+    script.count_error(3, "error", "a nil value (field 'x')", 1)
+    script.count_error(3, "error", "a nil value (field 'y')", 2)
+    script.count_error(3, "instructions", "too many", 3)
+    script.count_error(None, "error", "somewhere", 4)
 
-    assert told == [True, False, True, True]
     assert [(each.line, each.count, each.words) for each in script.errors] == [
         (3, 2, "a nil value (field 'y')"),
         (3, 1, "too many"),
         (0, 1, "somewhere"),
     ]
+
+
+def test_lines_of_an_earlier_text_are_not_named_any_more_and_still_counted() -> None:
+    script = ScriptReport("x.lua")
+    script.take_text("first")
+    script.count_error(3, "error", "oh", 1)
+    script.count_error(4, "error", "no", 2)
+
+    script.take_text("first")
+    unchanged = [(each.line, each.count, each.is_past) for each in script.errors]
+    script.take_text("second")
+    script.count_error(3, "error", "new", 3)
+
+    assert unchanged == [(3, 1, False), (4, 1, False)]
+    assert [(each.line, each.count, each.words, each.is_past) for each in script.errors] == [
+        (0, 2, "no", True),
+        (3, 1, "new", False),
+    ]
+
+
+@pytest.mark.parametrize(("text", "line"), [("first", 3), ("second", 0)])
+def test_next_life_knows_lines_of_the_text_that_it_runs_only(text: str, line: int) -> None:
+    before, now = a_worker(mask=0), a_worker(mask=0)
+    before.scripts[0].take_text("first")
+    before.scripts[0].count_error(3, "error", "oh", 1)
+    now.scripts[0].take_text(text)
+
+    now.carry_on(before)
+
+    assert [(each.line, each.count) for each in now.scripts[0].errors] == [(line, 1)]
 
 
 @pytest.mark.parametrize(

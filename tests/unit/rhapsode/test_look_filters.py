@@ -86,6 +86,17 @@ def test_error_is_named_with_its_line() -> None:
     assert told(failed(2_000_000))[0].words == "filter script mask.lua failed 2.0 s ago: line 3: a nil value"
 
 
+def test_script_that_was_mended_is_only_noted() -> None:
+    script = failed(2_000_000)
+    script.take_text("before")
+    script.take_text("mended")
+
+    finding, _ = told(script)
+
+    assert finding.state == "note"
+    assert finding.words == "filter script mask.lua failed 2.0 s ago: in an earlier text: a nil value"
+
+
 def test_script_that_is_off_does_not_fail_any_more() -> None:
     (finding,) = told(failed(5), off={"mask.lua": DISABLED})
 
