@@ -22,8 +22,8 @@ _SCRIPT = int(WorkerFigure.MARK_SCRIPT)
 class ScriptDeath(NamedTuple):
     """A worker's end that is a script's fault."""
 
-    place: tuple[int, int]
-    """(segment, offset) of the packet that it was at."""
+    place: tuple[int, int] | None
+    """(segment, offset) of the packet that it was at; None: it was being loaded."""
     script: int
     """`WorkerFigure.MARK_SCRIPT`."""
     by_watchdog: bool
@@ -41,9 +41,11 @@ class PacketMark:
         words = self.words
         mark, script, ended = words[MARK], words[_SCRIPT], words[WorkerFigure.SCRIPT_ENDED]
         words[_SCRIPT] = words[WorkerFigure.SCRIPT_ENDED] = 0
-        if not (mark and script):
+        if not script:
             return None
-        if not ended and not (mark == words[WorkerFigure.DEATH] and words[WorkerFigure.DEATHS]):
+        if ended and not mark:
+            return ScriptDeath(None, script, by_watchdog=True)
+        if not mark or (not ended and not (mark == words[WorkerFigure.DEATH] and words[WorkerFigure.DEATHS])):
             return None
         words[MARK] = 0
         self.survive()

@@ -13,7 +13,7 @@ from capture.journal.figures import WorkerFigure
 from capture.script_report import WorkerReport
 from capture.scripts.folder import Script
 from capture.scripts.message import PROTOCOL_TYPES
-from capture.scripts.runner import Barrier, Runner
+from capture.scripts.runner import Barrier, Runner, script_mark
 from capture.scripts.watchdog import Watchdog
 from capture.settings import FilterSettings
 
@@ -50,6 +50,7 @@ class Engine:
         watchdog."""
         self.report = report
         self._running: Runner | Barrier | None = None
+        self._loading: Script | None = None
         self._drops_on_error = settings.on_error == "drop"
         self._words = words
         self._strike = strike
@@ -91,9 +92,18 @@ class Engine:
             watchdog.call = 0
             words[_MARK_SCRIPT] = 0
 
+    def begin(self, script: Script | None) -> None:
+        """A script is being loaded, or, by None, has come back; it is watched as if it had a packet."""
+        self._loading = script
+        self._words[_MARK_SCRIPT] = 0 if script is None else script_mark(script)
+        self._calls += 1
+        self._watchdog.call = 0 if script is None else self._calls
+
     @property
     def running(self) -> str:
         """Name of the script that runs, or ran last."""
+        if self._loading is not None:
+            return self._loading.name
         return "" if self._running is None else self._running.script.name
 
     def stop(self) -> None:

@@ -7,7 +7,7 @@ stay out. What cannot be a script is named, and keeps the others from nothing. K
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +43,14 @@ class Script(NamedTuple):
     def stem(self) -> str:
         """The name without `.lua`, as settings have it."""
         return self.name.removesuffix(SUFFIX)
+
+
+Begin = Callable[[Script | None], None]
+"""Told of a script whose top level is about to run, and by None that it has come back."""
+
+
+def unwatched(_: Script | None) -> None:
+    """For who can wait for it."""
 
 
 class Problem(NamedTuple):

@@ -16,7 +16,7 @@ from capture.errors import ScriptError
 from capture.fields import proto_name
 from capture.route import SIP
 from capture.scripts.entry_points import EntryPoint
-from capture.scripts.folder import Script, without_helpers
+from capture.scripts.folder import Begin, Script, unwatched, without_helpers
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
 from capture.scripts.services import Services
@@ -64,7 +64,10 @@ class OldScripts(NamedTuple):
 
 
 def load_old_scripts(
-    files: Sequence[Sequence[Script]], new_state: Callable[[], LuaState], services: OldServices
+    files: Sequence[Sequence[Script]],
+    new_state: Callable[[], LuaState],
+    services: OldServices,
+    begin: Begin = unwatched,
 ) -> OldScripts:
     """Load files in the order given, of each the newest version that can be; `files` has them newest first.
 
@@ -74,7 +77,7 @@ def load_old_scripts(
     errors: dict[str, str] = {}
     while True:
         chosen = _without_helpers(_choose(untried, new_state(), errors))
-        joined = _Joined(chosen, new_state(), services)
+        joined = _Joined(chosen, new_state(), services, begin)
         words = joined.run()
         if words is None:
             return OldScripts(
@@ -225,8 +228,10 @@ def _entry(point: EntryPoint, name: str) -> bytes:
 class _Joined:
     """Scripts in the state that they run in."""
 
-    def __init__(self, files: Sequence[_File], state: LuaState, services: OldServices) -> None:
+    def __init__(self, files: Sequence[_File], state: LuaState, services: OldServices, begin: Begin) -> None:
         self.state = state
+        self._files = files
+        self._begin = begin
         self._chunk = _Chunk(files)
         self.host = Host(state, self._chunk.locate)
         self.files_run = 0
@@ -242,10 +247,18 @@ class _Joined:
     def run(self) -> str | None:
         """Run the top level of all files; what was wrong in the one that failed."""
         try:
-            self.state.call(self.state.load(CHUNK, self._chunk.source))
+            top_level = self.state.load(CHUNK, self._chunk.source)
+            self._begin_next()
+            self.state.call(top_level)
         except ScriptError as error:
             return str(self._chunk.locate(error))
+        finally:
+            self._begin(None)
         return None
+
+    def _begin_next(self) -> None:
+        following = self._files[self.files_run :]
+        self._begin(following[0].script if following else None)
 
     def functions(self) -> dict[str, tuple[Function, ...]]:
         """To be called once: takes them out of the state."""
@@ -259,6 +272,7 @@ class _Joined:
     def _count_file(self) -> None:
         # Not in Lua, where nothing can be asked for any more when a file has filled the memory.
         self.files_run += 1
+        self._begin_next()
 
     def _tag_names(self) -> tuple[Value, ...]:
         draft = self.host.draft

@@ -13,7 +13,16 @@ from capture.errors import ScriptError
 from capture.route import RTCP, SIP
 from capture.script_report import FolderProblem, ScriptReport, said_of
 from capture.script_switches import Off, SwitchedOff
-from capture.scripts.folder import SUFFIX, Folder, Problem, Script, read_examples, read_folder
+from capture.scripts.folder import (
+    SUFFIX,
+    Begin,
+    Folder,
+    Problem,
+    Script,
+    read_examples,
+    read_folder,
+    unwatched,
+)
 from capture.scripts.homer import OldServices, load_old_scripts
 from capture.scripts.host import Host
 from capture.scripts.kept import KeptVersions
@@ -54,9 +63,15 @@ class Loader:
     """Loads what a folder and the settings name, again and again."""
 
     def __init__(
-        self, directory: Path | None, settings: FilterSettings, services: Services, kept: KeptVersions
+        self,
+        directory: Path | None,
+        settings: FilterSettings,
+        services: Services,
+        kept: KeptVersions,
+        begin: Begin = unwatched,
     ) -> None:
         """`directory` None: only examples that the settings name."""
+        self._begin = begin
         self._directory = directory
         self._settings = settings
         self._services = services
@@ -184,14 +199,14 @@ class Loader:
         state = self._state()
         host = Host(state)
         own_settings = self._services.settings.get(script.stem, {})
-        functions = load_new_script(script, state, host, self._services, own_settings)
+        functions = load_new_script(script, state, host, self._services, own_settings, self._begin)
         return Runner(script, state, host, functions, self._reports[script.name], self._modules)
 
     def _load_old(self, files: Sequence[Sequence[Script]]) -> dict[str, Runner]:
         """All scripts of heplify-server in one state, each in the newest version that can be loaded."""
         known = (tuple(map(tuple, files)), self._modules)
         if self._old.known != known:
-            loaded = load_old_scripts(files, self._state, _old_services(self._services))
+            loaded = load_old_scripts(files, self._state, _old_services(self._services), self._begin)
             runners: dict[str, Runner] = {}
             for version in loaded.scripts:
                 by_type = dict.fromkeys(self._settings.hep_types, loaded.functions[version.name])
@@ -216,6 +231,7 @@ class Loader:
         if not report.load_error:
             self._kept.keep(version)
         report.sha256 = version.sha256
+        report.take_text(version.sha256)
         report.is_new_kind = version.is_new_kind
         report.entry_points = [point.name for point in version.entry_points]
 

@@ -8,7 +8,7 @@ from importlib import resources
 
 from capture.route import RTCP, SIP
 from capture.scripts.at_hand import MessageServices, joined, share_of
-from capture.scripts.folder import Script
+from capture.scripts.folder import Begin, Script, unwatched
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
 from capture.scripts.services import Services
@@ -24,7 +24,12 @@ FunctionsByType = dict[int, tuple[Function, ...]]
 
 
 def load_new_script(
-    script: Script, state: LuaState, host: Host, services: Services, settings: Settings
+    script: Script,
+    state: LuaState,
+    host: Host,
+    services: Services,
+    settings: Settings,
+    begin: Begin = unwatched,
 ) -> FunctionsByType:
     """Run the script's top level in its new state: what is to be called for packets of which HEP type.
 
@@ -35,7 +40,12 @@ def load_new_script(
     on_sip, on_rtcp, on_log, on_any = _add_message_library(state, host)
     _add_service_library(state, script, services, settings)
     services.tables.want(names_in(script.source))
-    state.call(state.load(script.name, script.source))
+    top_level = state.load(script.name, script.source)
+    begin(script)
+    try:
+        state.call(top_level)
+    finally:
+        begin(None)
     defined = {point.name for point in script.entry_points}
     functions: FunctionsByType = {}
     if "on_packet" in defined:

@@ -52,12 +52,13 @@ class WorkerFilters:
         self._words = words
         self._switches = Switches(self._filters)
         self._services = Services(directory, settings)
-        self._loader = Loader(directory, settings, self._services, KeptVersions(self._filters))
         self._report = WorkerReport(journal_dir.name)
         self._before = read_report(self._filters, journal_dir.name)
         self.engine = Engine(
             settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end
         )
+        kept = KeptVersions(self._filters)
+        self._loader = Loader(directory, settings, self._services, kept, self.engine.begin)
         self._problems: list[FolderProblem] = []
         """Of the folder, when it was last loaded."""
         self._loaded: object = None
@@ -70,7 +71,7 @@ class WorkerFilters:
         """Load what is there. `death`: how the worker's last life ended, if by a script; `received` gives the
         packet at a place of the journal."""
         if death is not None:
-            self._blame(death, received(death.place))
+            self._blame(death, None if death.place is None else received(death.place))
         self._loaded = self._loader.stamp()
         self._load()
         self._report.carry_on(self._before)
@@ -127,7 +128,8 @@ class WorkerFilters:
         if script is None:
             log.warning("a filter script ended this worker and has been edited since")
         elif death.by_watchdog:
-            reason = f"held a packet for longer than {self._watchdog_s:g} s"
+            what = "held a packet" if death.place is not None else "was being loaded"
+            reason = f"{what} for longer than {self._watchdog_s:g} s"
             self._switches.strike(script.name, script.sha256, reason, received)
         else:
             self._switches.switch_off(script.name, script.sha256, "ended two workers at one packet", received)

@@ -64,6 +64,15 @@ def test_worker_that_the_watchdog_ended_names_the_script_and_not_the_packet() ->
         assert PacketMark(figures).find_lethal() is None
 
 
+def test_script_that_ended_a_worker_while_it_was_loaded_is_found_without_a_packet() -> None:
+    figures = words()
+    figures[WorkerFigure.MARK_SCRIPT] = 77
+    figures[WorkerFigure.SCRIPT_ENDED] = 1
+
+    assert PacketMark(figures).find_script_death() == ScriptDeath(None, 77, by_watchdog=True)
+    assert PacketMark(figures).find_script_death() is None
+
+
 def test_second_death_at_one_packet_within_a_script_is_the_scripts() -> None:
     figures = words()
     figures[MARK], figures[WorkerFigure.MARK_SCRIPT] = 3 << 32 | 64, 77

@@ -237,6 +237,20 @@ def test_script_that_held_a_packet_too_long_twice_is_switched_off_with_the_packe
     assert "packets/" in why
 
 
+def test_script_that_did_not_come_back_while_it_was_loaded_twice_is_switched_off(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    death = death_by(scripts, "a.lua")._replace(place=None)
+
+    with scripts.worker(death) as worker:
+        first = worker.version()
+    with scripts.worker(death) as worker:
+        second = worker.version()
+        why = worker.report("a.lua").why
+
+    assert (first, second) == ("one", None)
+    assert "was being loaded for longer than 1 s" in why
+
+
 def test_script_in_which_two_workers_died_is_switched_off_at_once(scripts: Scripts) -> None:
     scripts.save("a.lua", TAG % "one")
 
@@ -322,6 +336,23 @@ def test_module_that_changes_is_taken_by_the_scripts_that_require_it(scripts: Sc
         worker.turn()
 
         assert (before, worker.version()) == ("one", "two")
+
+
+def test_lines_of_errors_are_forgotten_when_the_script_is_mended_and_kept_over_a_restart(
+    scripts: Scripts,
+) -> None:
+    scripts.save("a.lua", "function on_sip(message) error('oh') end\n")
+    with scripts.worker() as worker:
+        worker.run()
+    with scripts.worker() as worker:
+        after_restart = [(each.line, each.count) for each in worker.report("a.lua").errors]
+        scripts.save("a.lua", TAG % "mended")
+        worker.turn()
+
+        assert after_restart == [(1, 1)]
+        assert [(each.line, each.count, each.is_past) for each in worker.report("a.lua").errors] == [
+            (0, 1, True)
+        ]
 
 
 @pytest.mark.parametrize("text", [TAG, OLD_TAG])
