@@ -47,7 +47,7 @@ simple = st.sampled_from(
         "r, e = coroutine.resume(coroutine.running())",
         "require('x')",
         "string.gsub = function() error(string) end",
-        "_G._G = nil",
+        *("_G._G = nil", "x = echo(s)", "x = {many()}", "local a = many()", "echo({}, many)", "echo(many())"),
         "os.time(setmetatable({}, {__index = function() error() end}))",
     ]
 )
@@ -70,6 +70,7 @@ wrapped = st.sampled_from(
         "table.sort({3, 1, 2}, function() BODY return true end)",
         "local function f() BODY return f() end f()",
         "local function f() BODY f() BODY end f()",
+        "local function f(a, b, c) local r = many() BODY local s = f(a, b, c) return s end f()",
         "local function f() pcall(f) BODY return f() end f()",
         "local function f() ('x'):gsub('x', f) BODY end f()",
         "local function f() coroutine.wrap(f)() BODY end f()",

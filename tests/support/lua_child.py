@@ -88,9 +88,17 @@ def outcome(lua: LuaState, source: bytes) -> Outcome:
         return Outcome(error.kind, error.words[:1000])
 
 
+def a_state(limits: Limits) -> LuaState:
+    """One with services as preludes have them: `echo(…)` and `many()`."""
+    lua = LuaState(limits)
+    hand_over = b"local environment, echo, many = ... environment.echo, environment.many = echo, many"
+    lua.add_library("services.lua", hand_over, lambda *values: values, lambda: (b"v",) * 150)
+    return lua
+
+
 def _serve(limits: Limits) -> None:
     for line in sys.stdin:
-        lua = LuaState(limits)
+        lua = a_state(limits)
         for source in json.loads(line):
             sys.stdout.write(json.dumps(outcome(lua, source.encode("latin-1"))) + "\n")
             sys.stdout.flush()
