@@ -48,6 +48,15 @@ def split_head(payload: bytes) -> Head:
     return to_text(payload.rstrip(b"\0\r\n")).split("\n", MAX_LINES), payload, len(payload)
 
 
+def head_text(payload: bytes) -> str:
+    """The same lines in one text, neither unfolded nor without their CR."""
+    if payload[:1] not in _ODD_STARTS:
+        end = payload.find(b"\n\r\n")
+        if end >= 0 and payload.find(b"\n\n", 0, end + 1) < 0:
+            return to_text(payload[:end])
+    return "\n".join(split_head(payload)[0])
+
+
 def unfold(lines: list[str]) -> list[str]:
     """Each continuation joined to its header by one blank.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capture.sip.address import parse_address, parse_uri, read_address
 from capture.sip.grammar import BLANKS, header_name
-from capture.sip.lines import split_head, unfold
+from capture.sip.lines import head_text, split_head, unfold
 from capture.sip.message import SipMessage
 from capture.sip.parse import (
     body,
@@ -159,6 +159,15 @@ def test_values_of_a_header_are_those_of_its_lines_one_by_one(payload: bytes, na
     assert values == [
         value.strip(BLANKS) for found, colon, value in split if colon and header_name(found) == wanted
     ]
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=300) | sip_like)
+@example(b"a\n\r\n")
+@example(b"a\n\n\r\n")
+@example(b"a: b\n\nc\n\r\n")
+def test_text_of_the_header_is_that_of_its_lines(payload: bytes) -> None:
+    assert head_text(payload) == "\n".join(split_head(payload)[0])
 
 
 @settings(max_examples=200)
