@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rhapsode.commands.options import Config
-from rhapsode.commands.terminal import plain_console
-from rhapsode.printable import printable
 from rhapsode.settings import load_settings
+from rhapsode.terminal import plain_console, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +32,15 @@ def check_scripts(
     from rich.text import Text
 
     from rhapsode.filters.check import check_folder
+    from rhapsode.filters.hanging import ended_while_loading
 
     settings = load_settings({}, config)
     # What is wrong is shown below, and would otherwise stand on standard error as well.
     logging.getLogger().addHandler(logging.NullHandler())
     since = time.perf_counter()
-    checked = check_folder(directory, settings.filters)
     console = plain_console()
+    with ended_while_loading(settings.filters.watchdog_s) as begin:
+        checked = check_folder(directory, settings.filters, begin)
     for each in checked:
         for line in _lines(directory, each):
             console.print(line)

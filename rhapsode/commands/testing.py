@@ -1,16 +1,13 @@
 """`rhapsode filter test`: the tests that stand beside filter scripts."""
 
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rhapsode.commands.terminal import plain_console
 from rhapsode.errors import RhapsodeError
-from rhapsode.printable import printable
+from rhapsode.terminal import plain_console, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,13 +31,20 @@ def run_tests(
     ] = None,
 ) -> None:
     """Run the tests beside filter scripts: every *_test.lua. Exit status 0 only if all pass, else 1."""
+    from rhapsode.filters.hanging import ended_after
     from rhapsode.filters.testing import find_test_files, run_file
 
     paths = find_test_files(directory)
     run = _TestRun(junit)
     since = time.perf_counter()
-    for path in paths:
-        run.add(run_file(path, lambda name, file=path.name: run.begin(file, name)))  # type: ignore[misc]
+    with ended_after(HUNG_S, run.say_hung) as watchdog:
+        for path in paths:
+
+            def begin(name: str, file: str = path.name) -> None:
+                run.at_hand = file, name
+                watchdog.call += 1
+
+            run.add(run_file(path, begin))
     run.finish(time.perf_counter() - since)
     raise typer.Exit(1 if run.failed else 0)
 
@@ -49,22 +53,15 @@ class _TestRun:
     """What is shown of the tests, and what becomes of one that does not come back."""
 
     def __init__(self, junit: Path | None) -> None:
-        from capture.scripts.watchdog import Watchdog
-
+        self.at_hand = "", ""
+        """File and name of the test that runs."""
         self._junit = junit
         self._console = plain_console()
         self._files: list[FileOutcome] = []
-        self._at_hand = "", ""
-        self._watchdog = Watchdog(HUNG_S, self._end_hung)
-        self._watchdog.start()
 
     @property
     def failed(self) -> int:
         return sum(file.failed for file in self._files)
-
-    def begin(self, file: str, name: str) -> None:
-        self._at_hand = file, name
-        self._watchdog.call += 1
 
     def add(self, file: "FileOutcome") -> None:
         from rich.text import Text
@@ -85,7 +82,6 @@ class _TestRun:
     def finish(self, seconds: float) -> None:
         from rich.text import Text
 
-        self._watchdog.stop()
         total = sum(len(file.tests) + (file.problem is not None) for file in self._files)
         line = Text(f"{total - self.failed} passed", "green" if not self.failed else "")
         line.append(f", {self.failed} failed", "bold red" if self.failed else "not bold dim")
@@ -104,18 +100,14 @@ class _TestRun:
         except OSError as error:
             raise RhapsodeError(f"{self._junit} cannot be written: {error.strerror}") from error
 
-    def _end_hung(self) -> None:
+    def say_hung(self) -> None:
         """In the watchdog's thread, while the other one is held by Lua."""
         from rhapsode.filters.testing import FileOutcome
 
-        file, name = self._at_hand
+        file, name = self.at_hand
         words = f"{name} does not come back: ended after {HUNG_S:g} s (a pattern that backtracks for ever?)"
         self.add(FileOutcome(file, (), f"{file}: {words}"))
-        try:
-            self._write_junit()
-        finally:
-            sys.stdout.flush()
-            os._exit(1)
+        self._write_junit()
 
 
 def _verdict(word: str, style: str, name: str) -> "Text":

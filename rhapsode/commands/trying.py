@@ -1,8 +1,6 @@
 """`rhapsode filter try`: what scripts would make of packets that were captured or stored."""
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -13,9 +11,9 @@ import typer
 
 from rhapsode.commands.options import Config, DatabaseUrl, DataDir
 from rhapsode.commands.sending import warner
-from rhapsode.commands.terminal import plain_console
 from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings, load_settings
+from rhapsode.terminal import plain_console
 
 if TYPE_CHECKING:
     from capture.hep.packet import Packet
@@ -68,12 +66,14 @@ def try_script(
 
     Exit status 1 if the script fails in a packet.
     """
+    from rhapsode.filters.hanging import ended_while_loading
     from rhapsode.filters.trial import trial_of
 
     if (pcap is None) == (last is None):
         raise SettingsError("give packets to try the script on: --pcap FILE or --last 10m")
     settings = load_settings({"data_dir": data_dir, "database_url": database_url}, config)
-    trial = trial_of(script, settings.filters, settings.sip)
+    with ended_while_loading(settings.filters.watchdog_s) as begin:
+        trial = trial_of(script, settings.filters, settings.sip, begin)
     if pcap is not None:
         packets: Iterable[Packet] = _captured(pcap, limit)
     else:
@@ -84,28 +84,24 @@ def try_script(
 
 def _try(trial: "Trial", packets: "Iterable[Packet]", *, show_all: bool, hung_s: float) -> int:
     """In how many packets a script failed."""
-    from capture.scripts.watchdog import Watchdog
+    from rhapsode.filters.hanging import ended_after
     from rhapsode.filters.trying import Tally, describe
 
     tally, console = Tally(), plain_console()
 
-    def end() -> None:
+    def say() -> None:
         words = f"packet #{tally.packets + 1}: a script does not come back within {hung_s:g} s"
         console.print(f"{words}: a worker would be ended, and the script switched off the second time")
-        sys.stdout.flush()
-        os._exit(1)
 
-    watchdog = Watchdog(hung_s, end)
-    watchdog.start()
-    for number, packet in enumerate(packets, 1):
-        watchdog.call = number
-        tried = trial.run(packet, _time_us(packet))
-        watchdog.call = 0
-        tally.count(tried)
-        if show_all or tried.is_touched:
-            for line in describe(number, tried):
-                console.print(line)
-    watchdog.stop()
+    with ended_after(hung_s, say) as watchdog:
+        for number, packet in enumerate(packets, 1):
+            watchdog.call = number
+            tried = trial.run(packet, _time_us(packet))
+            watchdog.call = 0
+            tally.count(tried)
+            if show_all or tried.is_touched:
+                for line in describe(number, tried):
+                    console.print(line)
     console.print(tally.line(trial.calls, trial.nanoseconds))
     return tally.failed
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from capture.script_report import ScriptReport
 from capture.scripts.entry_points import EntryPoint
-from capture.scripts.folder import Script, read_folder
+from capture.scripts.folder import Begin, Script, read_folder, unwatched
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
 from capture.scripts.traps import find_traps
@@ -37,11 +37,11 @@ class Checked(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def check_folder(directory: Path, filters: FilterSettings) -> list[Checked]:
+def check_folder(directory: Path, filters: FilterSettings, begin: Begin = unwatched) -> list[Checked]:
     """Everything in the folder, by name; loads all scripts, runs none."""
     folder = read_folder(directory)
     services = services_of(directory, folder.scripts, filters)
-    loaded = Loader(directory, filters, services, KeptVersions(None)).load({})
+    loaded = Loader(directory, filters, services, KeptVersions(None), begin).load({})
     reports = {report.name: report for report in loaded.reports}
     scripts = {script.name: script for script in folder.scripts}
     problems: dict[str, list[Finding]] = {}

@@ -11,7 +11,7 @@ from capture.hep.packet import Packet
 from capture.interpret import Interpreter
 from capture.script_report import ScriptReport
 from capture.scripts.engine import ERROR_REASON
-from capture.scripts.folder import SUFFIX, Script, read_folder
+from capture.scripts.folder import SUFFIX, Begin, Script, read_folder, unwatched
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
 from capture.scripts.runner import Runner
@@ -56,12 +56,13 @@ class Trial:
         services: Services,
         filters: FilterSettings,
         sip: SipSettings,
+        begin: Begin = unwatched,
     ) -> None:
         """`names` are files of the folder. ScriptError for one that cannot be loaded, RhapsodeError for one
         that is not there."""
         others = [path.name for path in directory.glob(f"*{SUFFIX}") if path.name not in names]
         chosen = filters.model_copy(update={"disabled": tuple(others), "examples": ()})
-        loaded = Loader(directory, chosen, services, KeptVersions(None)).load({})
+        loaded = Loader(directory, chosen, services, KeptVersions(None), begin).load({})
         for report in loaded.reports:
             if report.load_error:
                 raise ScriptError("error", load_error(report))
@@ -98,14 +99,14 @@ class Trial:
         return sum(runner.report.latency_ns for runner in self._runners)
 
 
-def trial_of(path: Path, filters: FilterSettings, sip: SipSettings) -> Trial:
+def trial_of(path: Path, filters: FilterSettings, sip: SipSettings, begin: Begin = unwatched) -> Trial:
     """One script, or all of a folder, with the folder's tables. RhapsodeError and ScriptError as `Trial`."""
     directory = path if path.is_dir() else path.parent
     scripts = read_folder(directory).scripts
     names = [script.name for script in scripts] if path.is_dir() else [path.name]
     if not names:
         raise RhapsodeError(f"{path} has no scripts: they are files named *.lua")
-    return Trial(directory, names, services_of(directory, scripts, filters), filters, sip)
+    return Trial(directory, names, services_of(directory, scripts, filters), filters, sip, begin)
 
 
 def services_of(directory: Path, scripts: Iterable[Script], filters: FilterSettings) -> Services:

@@ -12,7 +12,7 @@ from capture.text import to_text
 from rhapsode.filters.changes import Change
 from rhapsode.filters.difference import OLD, SAME, differing_lines
 from rhapsode.filters.trial import Tried
-from rhapsode.printable import printable
+from rhapsode.terminal import printable
 
 MOST_VALUE_CHARS = 300
 """Of a value as it is shown; a Via or a body goes on."""

@@ -193,3 +193,14 @@ def test_script_that_hangs_is_ended_and_the_packet_named(tmp_path: Path) -> None
 
     assert done.returncode == 1
     assert "packet #1: a script does not come back within 1 s" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["check", "."], ["try", "bomb.lua", "--pcap", "../some.pcap"]])
+def test_script_that_hangs_while_it_is_loaded_is_named(tmp_path: Path, arguments: list[str]) -> None:
+    capture(tmp_path)
+    directory = folder(tmp_path, bomb=f"{PATTERN_BOMB}\nfunction on_sip() end")
+
+    done = run("filter", *arguments, cwd=directory)
+
+    assert done.returncode == 1
+    assert "bomb.lua: does not come back within 1 s while it is loaded" in done.stdout

@@ -1,8 +1,8 @@
-"""Text that packets and scripts made up, for a terminal."""
+"""What commands write to a terminal."""
 
 import pytest
 
-from rhapsode.printable import printable
+from rhapsode.terminal import printable
 
 
 @pytest.mark.parametrize(
