@@ -1,6 +1,10 @@
 -- Asks for everything that a test can answer.
 function on_sip(message)
-    tag("country", lookup.file("numbers.csv", message.from_user))
+    local found = lookup.file("numbers.csv", message.from_user)
+    if type(found) == "table" then
+        found = found.country .. " in zone " .. found.zone
+    end
+    tag("country", found)
     tag("share", settings.share)
     tag("greeting", settings.greeting or "none")
     tag("seen", cache.get("seen"))
