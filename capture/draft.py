@@ -235,7 +235,9 @@ _READERS: dict[str, Reader] = {
 }
 _SIP_FIELDS = frozenset(SipMessage.__struct_fields__)
 _READERS |= {name: _parsed_reader(name) for name in _SIP_FIELDS}
-_READERS |= {name: _known_reader(2 + place) for place, name in enumerate(KEYED_SIP_FIELDS)}
+KNOWN_PLACES = {name: 2 + place for place, name in enumerate(KEYED_SIP_FIELDS)}
+"""Of fields in `Meaning.key_values`: read when the message came in."""
+_READERS |= {name: _known_reader(place) for name, place in KNOWN_PLACES.items()}
 _READERS |= {"method": _read_method, "call_id": _read_call_id}
 
 _Check = Callable[[str, Value], tuple[Value, str | None]]

@@ -4,13 +4,17 @@ The services of `lua_filters/runtime/core.lua`: scalars in, scalars out, and wha
 as an exception is nothing that a script may get hold of. Knows one draft at a time, and no script.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import resources
+from operator import itemgetter
 
-from capture.draft import Draft, Reader, Value, reader_of
+from capture.addresses import address_text
+from capture.draft import KNOWN_PLACES, Draft, Value, reader_of
 from capture.errors import ScriptError
 from capture.scripts.lua import Function, LuaState
 from capture.scripts.lua import Value as LuaValue
+from capture.text import to_text
 
 _PREFETCH_AFTER = 50
 """A field read so often comes along with the call from then on."""
@@ -29,6 +33,26 @@ def to_lua(value: Value) -> LuaValue:
     return value.encode() if isinstance(value, str) else value
 
 
+def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """What takes these places out of a sequence, at once."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda values: (values[places[0]],)) if places else (lambda values: ())
+
+
+def _reader_for_lua(name: str) -> Callable[[Draft], LuaValue]:
+    reader = reader_of(name)
+    if name in ("source", "destination"):
+        return lambda draft: _address(getattr(draft.packet, name))
+    return lambda draft: to_lua(reader(draft))
+
+
+@lru_cache(maxsize=65_536)
+def _address(packed: bytes | None) -> bytes | None:
+    text = address_text(packed)
+    return None if text is None else text.encode()
+
+
 class Host:
     """The message at hand in one state, into which it puts `core.lua`."""
 
@@ -38,7 +62,9 @@ class Host:
         """None while a script is loaded."""
         self._reads: dict[str, int] = {}
         self._prefetched: tuple[str, ...] = ()
-        self._readers: tuple[Reader, ...] = ()
+        self._known = _picker([])
+        self._readers: tuple[Callable[[Draft], LuaValue], ...] = ()
+        """Of the fields that come along behind those that were read when the message came in."""
         self._choice = 0
         """Which one of the fields that come along it is."""
         self._is_due = False
@@ -50,39 +76,51 @@ class Host:
         self._locate = locate
         source = resources.files("lua_filters").joinpath("runtime/core.lua").read_bytes()
         services = self._read, self._write, self._drop, self._header, self._body
-        (self._prefetch,) = state.add_library("core.lua", source, *services)
+        self._prefetch, self._pending = state.add_library("core.lua", source, *services)
 
     def run(self, function: Function, draft: Draft) -> None:
         """Let a function at a message, made by `core.entry`; ScriptError when it fails or takes too much."""
         self.draft = draft
-        is_another = draft is not self._seen
-        if is_another:
+        if draft is not self._seen:
             self._seen = draft
             self._packet += 1
+            given = self._values(draft)
+        else:
+            given = () if draft.seen_by is self._mark else self._values(draft)
         try:
-            if not is_another and draft.seen_by is self._mark:
-                self._state.call(function, self._packet)
-                return
-            draft.seen_by = self._mark
-            if draft.changes:
-                read = draft.read
-                values = [to_lua(read(name)) for name in self._prefetched]
-            else:
-                values = [
-                    value.encode() if isinstance(value := reader(draft), str) else value
-                    for reader in self._readers
-                ]
-            self._state.call(function, self._packet, self._choice, *values)
+            tags = self._state.call(function, self._packet, *given)
         except ScriptError as error:
             # It may have been stopped before it took the values.
             draft.seen_by = None
+            self._set_tags(self._state.call(self._pending))
             if self._locate is None:
                 raise
             raise self._locate(error) from None
+        else:
+            draft.seen_by = self._mark
+            if tags:
+                self._set_tags(tags)
         finally:
             self.draft = None
             if self._is_due:
                 self._extend_prefetched()
+
+    def _values(self, draft: Draft) -> Sequence[LuaValue]:
+        """Which fields come along, and their values."""
+        if draft.changes or not draft.is_sip:
+            read = draft.read
+            return [self._choice, *[to_lua(read(name)) for name in self._prefetched]]
+        known = map(str.encode, self._known(draft.meaning.key_values))
+        return [self._choice, *known, *[reader(draft) for reader in self._readers]]
+
+    def _set_tags(self, tags: Sequence[LuaValue]) -> None:
+        """Names and values in turn; the names are known to be good."""
+        draft = self._seen
+        if draft is not None:
+            for index in range(0, len(tags), 2):
+                name, value = tags[index : index + 2]
+                if isinstance(name, bytes) and isinstance(value, bytes):
+                    draft.changes[name.decode()] = to_text(value)
 
     def _extend_prefetched(self) -> None:
         self._is_due = False
@@ -90,8 +128,12 @@ class Host:
         self._choice += 1
         reads = self._reads
         asked = sorted(reads, key=reads.__getitem__, reverse=True)[:_MOST_PREFETCHED]
-        self._prefetched = tuple(name for name in asked if reads[name] >= _PREFETCH_AFTER)
-        self._readers = tuple(map(reader_of, self._prefetched))
+        often = [name for name in asked if reads[name] >= _PREFETCH_AFTER]
+        known = [name for name in often if name in KNOWN_PLACES]
+        others = [name for name in often if name not in KNOWN_PLACES]
+        self._prefetched = (*known, *others)
+        self._known = _picker([KNOWN_PLACES[name] for name in known])
+        self._readers = tuple(map(_reader_for_lua, others))
         self._state.call(self._prefetch, self._choice, *[name.encode() for name in self._prefetched])
 
     def _read(self, name: bytes) -> LuaValue:

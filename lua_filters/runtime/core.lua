@@ -2,11 +2,11 @@
 --
 -- Runs after sandbox.lua, before a prelude that makes an API of it, and leaves the table `__core` in the
 -- environment for that one to take away. What a prelude returns to Python to run for a packet is made by
--- `core.entry(called)`. Returns `prefetch(choice, ...)` to Python.
+-- `core.entry(called)`. Returns `prefetch(choice, ...)` and `pending()` to Python.
 
 local environment, read, write, drop, header, body = ...
 
-local assert, loadstring, select = assert, loadstring, select
+local assert, loadstring, select, unpack = assert, loadstring, select, unpack
 local concat, format = table.concat, string.format
 
 local core = { drop = drop, header = header, body = body }
@@ -23,6 +23,22 @@ function core.read(name)
     return value
 end
 
+-- Tags are what scripts set most, so they go to Python with what the call returns: a tenth of the price of a
+-- service. The first of a name is written like any field, which tells whether the name can be one.
+
+local MOST_NAMES = 1000
+local names, known = 0, {}
+local tags, count = {}, 0 -- names and values in turn
+
+local function flush()
+    for index = 1, count, 2 do
+        write(tags[index], tags[index + 1])
+    end
+    count = 0
+end
+
+core.flush = flush
+
 --- Sets a field, nil takes it away. Returns nothing, or why that cannot be.
 function core.write(name, value)
     local refused = write(name, value)
@@ -30,10 +46,34 @@ function core.write(name, value)
         return refused
     end
     if name == "payload" then
+        flush()
         values = {} -- all is read anew from it
     else
         values[name], values.payload, values.raw, values.body = nil, nil, nil, nil
     end
+end
+
+--- Sets a tag to a text, nil takes it away. `name` has the prefix of tags. Returns as `core.write`.
+function core.tag(name, value)
+    if value and known[name] then
+        values[name] = value
+        tags[count + 1], tags[count + 2] = name, value
+        count = count + 2
+        return
+    end
+    flush()
+    local refused = core.write(name, value)
+    if value and not refused and names < MOST_NAMES then
+        names, known[name] = names + 1, true
+    end
+    return refused
+end
+
+--- Of a call that has not come to its end.
+local function pending()
+    local pended = count
+    count = 0
+    return unpack(tags, 1, pended)
 end
 
 --- A number that no other message has, the same in each function that sees it; 0 while a script is loaded.
@@ -69,10 +109,14 @@ function core.entry(called)
         elseif made then
             values = {}
         end
-        return called()
+        count = 0
+        called()
+        if count > 0 then
+            return unpack(tags, 1, count)
+        end
     end
 end
 
 environment.__core = core
 
-return prefetch
+return prefetch, pending

@@ -60,6 +60,13 @@ local function set(field, value)
     end
 end
 
+local function set_tag(name, value)
+    local refused = core.tag("custom:" .. name, value)
+    if refused then
+        log("warn", refused .. "; it stays as it was")
+    end
+end
+
 local function read_text(field)
     return read(field) or ""
 end
@@ -220,7 +227,7 @@ do
     end
     metatable.__newindex = function(_, name, value)
         name = as_text(name, "the name of a header", 2)
-        set("custom:" .. name, as_text(value, name, 2))
+        set_tag(name, as_text(value, name, 2))
     end
     metatable.__metatable = false
 end
@@ -232,7 +239,7 @@ local function set_custom_headers(headers, level)
     for name, value in next, headers do
         local kind = type(value)
         if type(name) == "string" and name ~= "" and (kind == "string" or kind == "number") then
-            set("custom:" .. name, tostring(value))
+            set_tag(name, tostring(value))
         end
     end
 end
@@ -313,7 +320,7 @@ local sip_fields = {
             return correlation_id ~= read("call_id") and correlation_id or ""
         end,
         set = function(value, name)
-            set("custom:callid_aleg", as_text(value, name, 3))
+            set_tag("callid_aleg", as_text(value, name, 3))
         end,
     },
 }
@@ -478,7 +485,7 @@ function api.SetSIPHeader(name, value)
     if field then
         sip_fields[field].set(value, name)
     else
-        set("custom:" .. name, value)
+        set_tag(name, value)
     end
 end
 
@@ -568,6 +575,7 @@ function environment.pairs(of)
         return pairs(of)
     end
     local headers = {}
+    core.flush()
     for _, name in pairs({ custom_names() }) do
         headers[name] = read("custom:" .. name)
     end

@@ -371,7 +371,7 @@ function environment.tag(name, value)
     elseif value ~= nil then
         value = text(value, "tag: the value")
     end
-    local words = write(TAG .. text(name, "tag: the name"), value)
+    local words = core.tag(TAG .. text(name, "tag: the name"), value)
     if words then
         error("tag: " .. words, 2)
     end

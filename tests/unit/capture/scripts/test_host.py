@@ -12,6 +12,7 @@ local environment = ...
 local core = environment.__core
 environment.__core = nil
 environment.read, environment.write, environment.generation = core.read, core.write, core.generation
+environment.tag = core.tag
 environment.entries = {}
 setmetatable(environment.entries, {__newindex = function(t, name, f) rawset(t, name, core.entry(f)) end})
 """
@@ -140,3 +141,68 @@ def test_function_sees_its_own_message_even_if_the_one_before_it_was_interrupted
                 kinds.add(error.kind)
 
     assert kinds == {"instructions"}
+
+
+class Tagging(Scripts):
+    """Scripts that tag, run until the names of their tags are known."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        warm = self.state.function("entries.warm")
+        assert warm is not None
+        self.host.run(warm, a_draft())
+
+    def run(self, name: str = "run") -> dict[str, object]:
+        draft = a_draft()
+        self.host.run(self.entry(name), draft)
+        return dict(draft.changes)
+
+
+WARM = "function entries.warm() tag('custom:a', 'x') tag('custom:b', 'x') end\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("tag('custom:a', '1')", {"custom:a": "1"}),
+        ("tag('custom:a', '1') tag('custom:a', '2')", {"custom:a": "2"}),
+        ("tag('custom:a', '1') tag('custom:b', '2')", {"custom:a": "1", "custom:b": "2"}),
+        ("tag('custom:a', '1') tag('custom:a', nil)", {"custom:a": None}),
+        ("tag('custom:a', nil) tag('custom:a', '1')", {"custom:a": "1"}),
+        ("tag('custom:a', '1') tag('custom:new', '2')", {"custom:a": "1", "custom:new": "2"}),
+        ("tag('custom:a', '1') write('custom:a', '2') tag('custom:a', '3')", {"custom:a": "3"}),
+        ("tag('custom:a', 'caf\\195\\169 \\255')", {"custom:a": "café \ufffd"}),
+    ],
+)
+def test_last_tag_of_a_name_is_what_is_left(body: str, left: dict[str, object]) -> None:
+    assert Tagging(WARM + f"function entries.run() {body} end").run() == left
+
+
+def test_tag_is_read_back_at_once_even_when_the_payload_changes() -> None:
+    scripts = Tagging(
+        WARM + "function entries.run()\n"
+        "tag('custom:a', '1') assert(read('custom:a') == '1')\n"
+        "write('payload', 'x') assert(read('custom:a') == '1') end"
+    )
+
+    assert scripts.run()["custom:a"] == "1"
+
+
+def test_tags_of_a_function_that_fails_are_not_lost_and_not_the_next_messages() -> None:
+    scripts = Tagging(
+        WARM + "function entries.run() tag('custom:a', '1') error('on purpose') end\n"
+        "function entries.other() end"
+    )
+    draft = a_draft()
+
+    with pytest.raises(ScriptError, match="on purpose"):
+        scripts.host.run(scripts.entry("run"), draft)
+
+    assert draft.changes == {"custom:a": "1"}
+    assert scripts.run("other") == {}
+
+
+def test_name_that_can_be_no_tag_is_refused_every_time() -> None:
+    scripts = Tagging(WARM + "function entries.run() refused = tag('custom:', '1') assert(refused) end")
+
+    assert [scripts.run(), scripts.run()] == [{}, {}]
