@@ -12,6 +12,7 @@ from capture.scripts.folder import Begin, Script, unwatched
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
 from capture.scripts.services import Services
+from capture.scripts.table_files import SUFFIXES
 from capture.scripts.tables import names_in
 from capture.scripts.worker_services import WorkerServices, hash_of
 
@@ -39,7 +40,7 @@ def load_new_script(
     _add(state, "json.lua")
     on_sip, on_rtcp, on_log, on_any = _add_message_library(state, host)
     _add_service_library(state, script, services, settings)
-    services.tables.want(names_in(script.source))
+    services.tables.want(names_in(script.source) | _named_in(settings))
     top_level = state.load(script.name, script.source)
     begin(script)
     try:
@@ -58,6 +59,12 @@ def load_new_script(
         if name in defined:
             functions[protocol_type] = (function,)
     return functions
+
+
+def _named_in(settings: Settings) -> set[bytes]:
+    """Tables that the script's settings name."""
+    texts = [value for value in settings.values() if isinstance(value, str)]
+    return {text.encode() for text in texts if text.lower().endswith(SUFFIXES)}
 
 
 def _add_message_library(state: LuaState, host: Host) -> tuple[Function, ...]:

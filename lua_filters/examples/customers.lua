@@ -6,12 +6,11 @@
 --     4930,city of example
 --
 -- [filters.customers]
--- file = "customers.csv"
 -- country = "49"            of numbers with one leading 0
 -- shortest = 3              digits; a shorter prefix is not looked for
 -- The tags are `customer`, of the caller's number, and `called_customer`.
 
-local file = settings.file or "customers.csv"
+local FILE = "customers.csv"
 local country = settings.country or "49"
 local shortest = settings.shortest or 3
 local LONGEST = 15 -- digits of a number, by E.164
@@ -35,7 +34,7 @@ local function customer_of(user)
         return nil
     end
     for length = math.min(#number, LONGEST), shortest, -1 do
-        local customer = lookup.file(file, number:sub(1, length))
+        local customer = lookup.file(FILE, number:sub(1, length))
         if customer then
             return customer
         end

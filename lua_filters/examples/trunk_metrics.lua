@@ -4,7 +4,7 @@
 -- "198.51.100.7" = "north"        address of the other end = name of the trunk
 -- "198.51.100.8" = "north"
 -- "2001:db8::7" = "south"
--- or file = "trunks.csv"          a table of the script folder: address,trunk
+-- file = "…"                    or a table of the script folder that has them: address,trunk
 --
 -- Metrics, with `trunk` and `direction` (`in`: from the trunk): rhapsode_script_trunk_calls_total counts INVITEs,
 -- rhapsode_script_trunk_answers_total final answers to them by `status`, rhapsode_script_trunk_setup_seconds is the time

@@ -9,6 +9,7 @@ import pytest
 from capture.addresses import packed_address
 from capture.hep.packet import Packet
 from capture.scripts.folder import Script, read_folder
+from capture.scripts.tables import names_in
 from capture.settings import FilterSettings, SipSettings
 from rhapsode.filters.testing import find_test_files, run_file
 from rhapsode.filters.trial import trial_of
@@ -81,6 +82,13 @@ def test_example_says_at_its_beginning_which_settings_it_has(script: Script) -> 
 
     assert f"[filters.{script.stem}]" in opening[0]
     assert read <= set(re.findall(r"^-- (?:or )?(\w+) +=", opening[0], re.MULTILINE))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_example_asks_for_no_table_that_it_does_not_look_up(script: Script) -> None:
+    wanted = names_in(script.source)
+
+    assert wanted == ({b"customers.csv"} if script.stem == "customers" else set())
 
 
 def test_every_example_is_on_the_page_of_scripts() -> None:

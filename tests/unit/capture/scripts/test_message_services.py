@@ -155,6 +155,18 @@ def test_row_of_a_table_with_more_columns_is_a_table(tmp_path: Path) -> None:
     assert tags_of(script.run()) == {"row": "Acmegoldnil"}
 
 
+def test_table_that_a_setting_names_is_read_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "a.CSV").write_text("user,name\nalice,Alice\n")
+    script = Filter(
+        "function on_sip(message) tag('name', lookup.file(settings.file, message.from_user)) end",
+        {"file": "a.CSV", "other": "text"},
+        directory=tmp_path,
+    )
+    (tmp_path / "a.CSV").unlink()
+
+    assert tags_of(script.run()) == {"name": "Alice"}
+
+
 def test_table_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     script = Filter("function on_sip(message)\nlookup.file('none.csv', 'x')\nend", directory=tmp_path)
 
