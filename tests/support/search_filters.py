@@ -50,6 +50,8 @@ _SIP_TEXTS = {
     "call_id": "callid",
 }
 """What a script calls a field of SIP, and what a search calls it."""
+_FOUND_BY = ("from_user", "to_user", "to_domain", "ruri_user", "pai_user", "user_agent", "call_id", "method")
+"""Set more often: most have an index."""
 _PLAIN_TYPES = (5, 53, 112)
 """Types that say no session, so that one can become the other."""
 
@@ -141,13 +143,18 @@ class _Change:
         """The message is as it will be found."""
         message = self._message
         self._fields["protocol_header.correlation_id"] = self._correlation or self._fields["sid"]
+        changed = {name for name, value in self._fields.items() if message.fields[name] != value}
+        if "sid" in changed:
+            # Which is no longer the session id then, and is found in another way.
+            changed |= {"data_header.callid"} & message.fields.keys()
+        message.changed = tuple(sorted(changed))
         message.key, message.time_us, message.fields = self._key, self._time_us, self._fields
 
     def _write(self, name: str, value: str | int | None) -> None:
         self.written.append((name, to_bytes(value) if isinstance(value, str) else value))
 
     def _set_text(self) -> None:
-        name = self._random.choice([*_SIP_TEXTS, "from_user", "user_agent", "call_id", "method"])
+        name = self._random.choice([*_SIP_TEXTS, *_FOUND_BY, *_FOUND_BY])
         pools = {"user_agent": AGENTS, "method": ["MAGIC", "486", "200", "INVITE", "604", ""]}
         pool = pools.get(name) or (USERS if name.endswith("user") else DOMAINS if "domain" in name else [])
         text = self._random.choice([None, *pool, *_SCRIPTED])

@@ -71,6 +71,8 @@ class Sent:
     """By Homer's field id; None is a field that the message does not have."""
     round: int = 0
     """When it is sent."""
+    changed: tuple[str, ...] = ()
+    """Fields that a script has set or taken away."""
 
     def packet(self) -> bytes:
         """The HEP3 packet."""

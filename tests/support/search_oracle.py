@@ -182,7 +182,9 @@ def make_question(random: Random, messages: list[Sent]) -> Question:
     keys = {random.choice(CLASSES) for _ in range(random.choice([1, 1, 1, 1, 2]))}
     any_of = random.random() < 0.15
     limit = random.choice([3, 20, 1000])
-    examples = {key: random.choice([message for message in messages if message.key == key]) for key in keys}
+    examples = {
+        key: _example(random, [message for message in messages if message.key == key]) for key in keys
+    }
     parts = {key: _part(random, example, limit, any_of=any_of) for key, example in examples.items()}
     begin, end = messages[0].time_us // 1000, messages[-1].time_us // 1000 + 1
     if random.random() < 0.5:
@@ -198,6 +200,12 @@ def make_question(random: Random, messages: list[Sent]) -> Question:
         ]
         begin, end = sorted(random.choice(moments) for _ in range(2))
     return Question(parts, begin, end, limit, any_of)
+
+
+def _example(random: Random, messages: list[Sent]) -> Sent:
+    """Mostly one that a script has changed."""
+    changed = [message for message in messages if message.changed]
+    return random.choice(changed if changed and random.random() < 0.6 else messages)
 
 
 def _part(random: Random, example: Sent, limit: int, *, any_of: bool) -> Part:
@@ -224,7 +232,9 @@ def _part(random: Random, example: Sent, limit: int, *, any_of: bool) -> Part:
 
 def _asked(random: Random, example: Sent) -> Asked:
     often = [name for name in OFTEN if name in example.fields]
-    name = random.choice(often if random.random() < 0.5 else list(example.fields))
+    if example.changed and random.random() < 0.7:
+        often = list(example.changed)
+    name = random.choice(often if random.random() < 0.8 else list(example.fields))
     value = example.fields[name]
     text = str(value) if value is not None else "5060" if name in NUMBERS else ""
     negated = random.random() < 0.25
