@@ -3,9 +3,12 @@
 Knows no folder, switch or worker, and nothing of what a packet holds.
 """
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
+from capture.errors import ScriptError
 from capture.route import RTCP, SIP
 from capture.scripts.at_hand import MessageServices, joined, share_of
 from capture.scripts.folder import Begin, Script, unwatched
@@ -47,7 +50,7 @@ def load_new_script(
         state.call(top_level)
     finally:
         begin(None)
-    defined = {point.name for point in script.entry_points}
+    defined = _defined(script, state)
     functions: FunctionsByType = {}
     if "on_packet" in defined:
         functions = dict.fromkeys(range(PROTOCOL_TYPES), (on_any,))
@@ -59,6 +62,24 @@ def load_new_script(
         if name in defined:
             functions[protocol_type] = (function,)
     return functions
+
+
+def _defined(script: Script, state: LuaState) -> set[str]:
+    """The entry points that there are once the top level has run, for it may define them as settings want it.
+
+    ScriptError for what can only be a mistake.
+    """
+    defined = {point.name for point in script.entry_points if state.function(point.name) is not None}
+    for point in script.entry_points:
+        if point.name not in defined and _local_function(point.name).search(script.source):
+            words = f"{point.name} is local, so that it is never run: leave the word local out"
+            raise ScriptError("error", words, script.name, point.line)
+    return defined
+
+
+@cache
+def _local_function(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"\blocal\s+function\s+%b\b" % name.encode())
 
 
 def _named_in(settings: Settings) -> set[bytes]:

@@ -55,8 +55,25 @@ def test_error_while_a_script_is_loaded_names_its_line() -> None:
     assert (caught.value.file, caught.value.line) == ("a.lua", 2)
 
 
+def test_entry_point_that_the_script_did_not_define_is_not_reached() -> None:
+    source = "if settings.wanted then\nfunction on_log(line) end\nend\nfunction on_sip(message) end"
+
+    assert set(Filter(source).functions) == {1}
+    assert set(Filter(source, {"wanted": True}).functions) == {1, 100}
+
+
 def test_entry_point_that_is_no_function_any_more_is_left_alone() -> None:
-    assert Filter("function on_sip(message) end on_sip = nil").run().changes == {}
+    script = Filter("function on_sip(message)\non_sip = nil\ntag('a', 1)\nend")
+
+    assert tags_of(script.run()) == {"a": "1"}
+    assert tags_of(script.run()) == {}
+
+
+def test_local_entry_point_is_an_error() -> None:
+    with pytest.raises(ScriptError) as caught:
+        Filter("local x\nlocal function on_sip(message)\nend")
+
+    assert str(caught.value) == "a.lua:2: on_sip is local, so that it is never run: leave the word local out"
 
 
 def test_what_preludes_hand_to_each_other_is_gone_when_a_script_is_loaded() -> None:
