@@ -1,14 +1,22 @@
 """The names that scripts have given to headers and tags, against a real server."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import asyncpg
 
-from capture.settings import StorageSettings
+from capture.draft import Draft
+from capture.journal.log import JournalWriter
+from capture.settings import JournalSettings, StorageSettings
 from capture.store.script_fields import MOST_NAMES
 from capture.store.writer import Writer
+from tests.support.database import execute
+from tests.support.sender import hep3
+from tests.support.working import append, working
 
 
 @asynccontextmanager
@@ -65,3 +73,30 @@ async def test_searches_go_on_while_a_name_is_noted(database_url: str) -> None:
     await reader.close()
 
     assert before == after == []
+
+
+async def test_message_whose_tag_is_refused_is_stored_without_it(tmp_path: Path, database_url: str) -> None:
+    def script(draft: Draft) -> None:
+        draft.write("custom:known", b"1")
+        draft.write("custom:one more", b"2")
+
+    await execute(
+        database_url,
+        f"insert into script_fields select 'name-' || n from generate_series(2, {MOST_NAMES}) as names (n)",
+    )
+    with closing(JournalWriter.open(tmp_path, JournalSettings())) as journal:
+        append(journal, [hep3(b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n", time.time_ns() // 1000)])
+        with working(tmp_path, database_url, script=script):
+            extra = await _first_extra(database_url)
+
+    assert json.loads(extra)["fields"] == {"custom:known": "1"}
+
+
+async def _first_extra(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    async with asyncio.timeout(30):
+        query = "select extra from messages_1_default"
+        while not (rows := await connection.fetch(query)):  # noqa: ASYNC110 # the database tells no other way
+            await asyncio.sleep(0.02)
+    await connection.close()
+    return str(rows[0][0])
