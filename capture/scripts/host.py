@@ -120,7 +120,7 @@ class Host:
             for index in range(0, len(tags), 2):
                 name, value = tags[index : index + 2]
                 if isinstance(name, bytes) and isinstance(value, bytes):
-                    draft.changes[name.decode()] = to_text(value)
+                    draft.changes[name.decode("utf-8", "replace")] = to_text(value)
 
     def _extend_prefetched(self) -> None:
         self._is_due = False

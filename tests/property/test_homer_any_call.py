@@ -28,7 +28,8 @@ VALUES = (
     "nil true 0 -1 1.5 1e300 0/0 1/0 2^53 {} {x='y'} {[1]=2} print hep sip headers '' 'x' '0' '5060' '-3'"
     " '192.0.2.9' '2001:db8::1' 'SrcIP' 'SrcPort' 'SID' 'NodeID' 'ProtoType' 'FromUser' 'callid' 'get' 'set'"
     " 'del' 'md5'"
-    " '\\0' '\\255\\254' '\\r\\n' ('x'):rep(300) 'custom:x' '☎' setmetatable({},{__tostring=error})"
+    " '\\0' '\\255\\254' '\\r\\n' ('x'):rep(300) 'custom:x' '☎'"
+    " setmetatable({},{__tostring=function()error('x')end})"
 )
 
 values = st.sampled_from(VALUES.split())

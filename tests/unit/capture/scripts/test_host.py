@@ -206,3 +206,13 @@ def test_name_that_can_be_no_tag_is_refused_every_time() -> None:
     scripts = Tagging(WARM + "function entries.run() refused = tag('custom:', '1') assert(refused) end")
 
     assert [scripts.run(), scripts.run()] == [{}, {}]
+
+
+def test_name_of_a_tag_that_is_not_utf8_is_the_same_each_time() -> None:
+    scripts = Scripts("function entries.set() for i = 1, 3 do tag('custom:\\255', 'a' .. i) end end")
+    drafts = [a_draft() for _ in range(3)]
+
+    for draft in drafts:
+        scripts.host.run(scripts.entry("set"), draft)
+
+    assert [draft.changes for draft in drafts] == [{"custom:\ufffd": "a3"}] * 3
