@@ -39,9 +39,7 @@ def load_new_script(
 
     `settings` are the script's own. ScriptError when it cannot be loaded.
     """
-    _add(state, "names.lua")
-    _add(state, "json.lua")
-    on_sip, on_rtcp, on_log, on_any = _add_message_library(state, host)
+    on_sip, on_rtcp, on_log, on_any, _ = add_message_libraries(state, host)
     _add_service_library(state, script, services, settings)
     services.tables.want(names_in(script.source) | _named_in(settings))
     top_level = state.load(script.name, script.source)
@@ -88,7 +86,13 @@ def _named_in(settings: Settings) -> set[bytes]:
     return {text.encode() for text in texts if text.lower().endswith(SUFFIXES)}
 
 
-def _add_message_library(state: LuaState, host: Host) -> tuple[Function, ...]:
+def add_message_libraries(state: LuaState, host: Host) -> tuple[Function, ...]:
+    """What runs the entry points for SIP, RTCP, log lines and any other packet; and `explain(kind, name)`.
+
+    That says why an object has nothing of this name, and nothing if it has.
+    """
+    _add(state, "names.lua")
+    _add(state, "json.lua")
     of_message = MessageServices(host)
     return _add(
         state,

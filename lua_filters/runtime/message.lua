@@ -120,10 +120,12 @@ local function stale(kind)
 end
 
 local function no_field(kind, name, fields)
-    local elsewhere = type(name) == "string" and fields ~= OF_SIP and (OF_SIP[name] and "on_sip" or OF_LOG[name] and "on_log")
+    local elsewhere = type(name) == "string" and (OF_SIP[name] and "on_sip" or OF_LOG[name] and "on_log")
     local hint = elsewhere and format(" (%s has it)", elsewhere) or guess(name, fields, OTHER_NAMES)
     return format("%s has no field %s%s", kind, shown(name), hint)
 end
+
+local KNOWN = {} -- by kind: the names of all that its objects have
 
 -- A function that makes the objects of one kind.
 local function kind_of_object(kind, own_fields, methods)
@@ -158,6 +160,7 @@ local function kind_of_object(kind, own_fields, methods)
         end
         return method
     end
+    KNOWN[kind] = known
     local metatable = { __metatable = kind }
     function metatable.__index(object, name)
         if object ~= at_hand then
@@ -521,4 +524,11 @@ local function runner(name, new_object)
     end)
 end
 
-return runner("on_sip", new_message), runner("on_rtcp", new_report), runner("on_log", new_line), runner()
+-- For who checks a script without running it: why an object has nothing of this name.
+local function explain(kind, name)
+    if not KNOWN[kind][name] then
+        return no_field(kind, name, KNOWN[kind])
+    end
+end
+
+return runner("on_sip", new_message), runner("on_rtcp", new_report), runner("on_log", new_line), runner(), explain

@@ -10,6 +10,7 @@ from capture.scripts.entry_points import EntryPoint
 from capture.scripts.folder import Begin, Script, read_folder, unwatched
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
+from capture.scripts.misspelt import find_misspelt
 from capture.scripts.traps import find_traps
 from capture.settings import FilterSettings
 from rhapsode.filters.trial import load_error, services_of
@@ -70,7 +71,7 @@ def _checked(
     findings = list(problems)
     if report is not None and report.load_error:
         findings.append(Finding(True, load_error(report)))
-    findings += [Finding(False, str(trap)) for trap in find_traps(script)]
+    findings += [Finding(False, str(trap)) for trap in [*find_traps(script), *find_misspelt(script)]]
     return Checked(
         name,
         "new API" if script.is_new_kind else "heplify-server API",
