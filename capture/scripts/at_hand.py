@@ -1,6 +1,6 @@
 """What scripts of our own API ask of the message at hand beyond its fields, and what is made of values.
 
-Services of `lua_filters/runtime/message.lua`: plain values in and out, and None and words for what cannot
+Services of `lua_filters/runtime/message.lua` and `changes.lua`: plain values in and out, None and words for what cannot
 be, which becomes an error at the script's line. Knows no Lua state and no script.
 """
 
@@ -29,7 +29,7 @@ _NOT_EDITED = (None, b"the JSON around this message cannot be read")
 
 
 class MessageServices:
-    """What `message.lua` asks of the message at hand."""
+    """What these preludes ask of the message at hand."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

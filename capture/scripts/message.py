@@ -94,18 +94,17 @@ def add_message_libraries(state: LuaState, host: Host) -> tuple[Function, ...]:
     _add(state, "names.lua")
     _add(state, "json.lua")
     of_message = MessageServices(host)
-    return _add(
+    explain = _add(state, "message.lua", of_message.sdp, of_message.log_text)
+    _add(
         state,
-        "message.lua",
-        of_message.sdp,
-        of_message.log_text,
-        share_of,
+        "changes.lua",
         of_message.mask,
         of_message.remove_headers,
         of_message.redact_body,
         of_message.redact_sdp_keys,
         joined,
     )
+    return *_add(state, "verdicts.lua", share_of), *explain
 
 
 def _add_service_library(state: LuaState, script: Script, services: Services, settings: Settings) -> None:

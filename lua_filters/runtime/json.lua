@@ -4,7 +4,8 @@
 
 local environment = ...
 
-local concat, find, format, sub, byte, char = table.concat, string.find, string.format, string.sub, string.byte, string.char
+local byte, char, find, format, sub = string.byte, string.char, string.find, string.format, string.sub
+local concat = table.concat
 local floor, tonumber, type = math.floor, tonumber, type
 local sealed = environment.__names.sealed
 

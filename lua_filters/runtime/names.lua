@@ -6,7 +6,8 @@ local environment = ...
 
 local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs, setmetatable, tostring, type
 local getmetatable = debug.getmetatable
-local byte, find, format, gsub, lower, sub = string.byte, string.find, string.format, string.gsub, string.lower, string.sub
+local byte, find, format, gsub, lower, sub =
+    string.byte, string.find, string.format, string.gsub, string.lower, string.sub
 local min, sort = math.min, table.sort
 
 local LONGEST = 40 -- the longest name that is compared: the cost is the product of both lengths

@@ -1,6 +1,6 @@
 -- What a script of the new kind has besides the packet: metrics, the log, memory, tables, its settings, hashes.
 --
--- Runs after names.lua and message.lua. A service returns nil and words where something cannot be.
+-- Runs after names.lua and verdicts.lua. A service returns nil and words where something cannot be.
 
 local environment, count, observe, say, cache_get, cache_set, cache_delete, lookup, hash_of, settings_of = ...
 
