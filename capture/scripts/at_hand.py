@@ -1,7 +1,7 @@
 """What scripts of our own API ask of the message at hand beyond its fields, and what is made of values.
 
-Services of `lua_filters/runtime/message.lua` and `changes.lua`: plain values in and out, None and words for what cannot
-be, which becomes an error at the script's line. Knows no Lua state and no script.
+Services of `lua_filters/runtime/message.lua` and `changes.lua`: plain values in and out, None and words for
+what cannot be, which becomes an error at the script's line. Knows no Lua state and no script.
 """
 
 import re
