@@ -3,7 +3,7 @@
     python -m tests.benchmarks.soak [--packets 2000000]
 
 The worker's pipeline up to the encoded row, in this process, without socket, journal or database; packets of
-the main mix, each call with ids and numbers of its own, so that what is kept by key goes on growing if it can.
+the main mix, each call with ids and numbers of its own, so that what is kept by key grows on if it can.
 Prints the resident set after each twentieth and, at the end, its growth since the first of them.
 """
 
