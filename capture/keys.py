@@ -172,7 +172,7 @@ class KeyMemory:
 
     @staticmethod
     def _all_named(extra: Mapping[str, str], named: frozenset[str]) -> bool:
-        return all([f"{name}\0{value}" in named for name, value in extra.items()])
+        return named.issuperset([f"{name}\0{value}" for name, value in extra.items()])
 
     def _join(self, known: _Known, value: str, index: int) -> _Known:
         """What is known of a column once it has shown `value`; `known` itself if it had."""
