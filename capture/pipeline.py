@@ -197,7 +197,7 @@ class Pipeline:
     def _filter(
         self, filters: Filters, items: list[_Interpreted], results: list[_Interpreted], rows: Rows
     ) -> None:
-        words, reach, run = self._mark.words, filters.reach, filters.run
+        words, reach, run, revise = self._mark.words, filters.reach, filters.run, self._reviser.revise
         for item in items:
             record, origin, packet, time, meaning = item
             if not reach(meaning.protocol_type):
@@ -206,11 +206,13 @@ class Pipeline:
             words[MARK] = record.segment << 32 | record.offset
             draft = Draft(packet, meaning, time[0], record.packet)
             run(draft)
-            if draft.dropped is not None or draft.changes.get("protocol_type") == 0:
+            if draft.dropped is not None:
                 rows.count_filtered("script")
             elif draft.changes:
-                packet, meaning, time_us = self._reviser.revise(draft, time[2])
-                results.append((record, origin, packet, (time_us, *time[1:]), meaning))
+                packet, meaning, time_us = revise(draft, time[2])
+                if time_us != time[0]:
+                    time = time_us, *time[1:]
+                results.append((record, origin, packet, time, meaning))
             else:
                 results.append(item)
 

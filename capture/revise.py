@@ -48,6 +48,8 @@ class Reviser:
         self._interpreter = interpreter
         self._custom = interpreter.custom_headers
         self._admit = admit
+        self._admitted: set[str] = set()
+        """Names of tags, with what stands before them, that need not be asked for again."""
 
     def revise(self, draft: Draft, sender_time_us: int | None) -> tuple[Packet, Meaning, int]:
         """The packet, what it means and its capture time, as they are to be stored."""
@@ -72,17 +74,26 @@ class Reviser:
             time_us if isinstance(time_us, int) else draft.time_us,
         )
 
+    def _is_admitted(self, name: str) -> bool:
+        if name not in self._admitted:
+            if not self._admit(name[len(TAG) :]):
+                return False
+            self._admitted.add(name)
+        return True
+
     def _tagged(self, meaning: Meaning, changes: Mapping[str, Value]) -> Meaning:
         """With tags, and nothing else changed: what most scripts do to most messages."""
         overlay: dict[str, Json] = {}
         key_extra = {**meaning.key_extra} if meaning.key_extra else {}
+        admitted = self._admitted
         for name, value in changes.items():
-            if value is None or self._admit(name[7:]):
-                overlay[name] = _json(value)
-                if value:
-                    key_extra[name] = _text(value)
-                else:
-                    key_extra.pop(name, None)
+            if value is not None and name not in admitted and not self._is_admitted(name):
+                continue
+            overlay[name] = _json(value)
+            if value:
+                key_extra[name] = _text(value)
+            else:
+                key_extra.pop(name, None)
         if not overlay:
             return meaning
         # By position, in the order of the fields: by name it takes 0.8 µs more.
@@ -107,7 +118,7 @@ class Reviser:
         tags = {
             name: value
             for name, value in changes.items()
-            if name[:7] == TAG and (value is None or self._admit(name[7:]))
+            if name[:7] == TAG and (value is None or self._is_admitted(name))
         }
         # What was set of SIP goes with it when another protocol is made of the message.
         texts = _OVERLAID & changes.keys() if is_sip else frozenset[str]()

@@ -5,13 +5,12 @@ as an exception is nothing that a script may get hold of. Knows one draft at a t
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from importlib import resources
-from operator import itemgetter
 
-from capture.addresses import address_text
-from capture.draft import KNOWN_PLACES, Draft, Value, reader_of
+from capture.draft import Draft
 from capture.errors import ScriptError
+from capture.route import SIP
+from capture.scripts.along import collector, to_lua
 from capture.scripts.lua import Function, LuaState
 from capture.scripts.lua import Value as LuaValue
 from capture.text import to_text
@@ -28,31 +27,6 @@ _NOTHING = b"there is no packet while a script is loaded"
 Locate = Callable[[ScriptError], ScriptError]
 
 
-def to_lua(value: Value) -> LuaValue:
-    """A field's value as Lua has it: text as UTF-8 bytes."""
-    return value.encode() if isinstance(value, str) else value
-
-
-def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
-    """What takes these places out of a sequence, at once."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return (lambda values: (values[places[0]],)) if places else (lambda values: ())
-
-
-def _reader_for_lua(name: str) -> Callable[[Draft], LuaValue]:
-    reader = reader_of(name)
-    if name in ("source", "destination"):
-        return lambda draft: _address(getattr(draft.packet, name))
-    return lambda draft: to_lua(reader(draft))
-
-
-@lru_cache(maxsize=65_536)
-def _address(packed: bytes | None) -> bytes | None:
-    text = address_text(packed)
-    return None if text is None else text.encode()
-
-
 class Host:
     """The message at hand in one state, into which it puts `core.lua`."""
 
@@ -62,9 +36,7 @@ class Host:
         """None while a script is loaded."""
         self._reads: dict[str, int] = {}
         self._prefetched: tuple[str, ...] = ()
-        self._known = _picker([])
-        self._readers: tuple[Callable[[Draft], LuaValue], ...] = ()
-        """Of the fields that come along behind those that were read when the message came in."""
+        self._collect = collector([])
         self._choice = 0
         """Which one of the fields that come along it is."""
         self._is_due = False
@@ -89,17 +61,16 @@ class Host:
             given = () if draft.seen_by is self._mark else self._values(draft)
         try:
             tags = self._state.call(function, self._packet, *given)
+            draft.seen_by = self._mark
+            if tags:
+                self._set_tags(draft, tags)
         except ScriptError as error:
             # It may have been stopped before it took the values.
             draft.seen_by = None
-            self._set_tags(self._state.call(self._pending))
+            self._set_tags(draft, self._state.call(self._pending))
             if self._locate is None:
                 raise
             raise self._locate(error) from None
-        else:
-            draft.seen_by = self._mark
-            if tags:
-                self._set_tags(tags)
         finally:
             self.draft = None
             if self._is_due:
@@ -107,20 +78,17 @@ class Host:
 
     def _values(self, draft: Draft) -> Sequence[LuaValue]:
         """Which fields come along, and their values."""
-        if draft.changes or not draft.is_sip:
+        if draft.changes or draft.meaning.protocol_type != SIP:
             read = draft.read
             return [self._choice, *[to_lua(read(name)) for name in self._prefetched]]
-        known = map(str.encode, self._known(draft.meaning.key_values))
-        return [self._choice, *known, *[reader(draft) for reader in self._readers]]
+        return self._collect(self._choice, draft)
 
-    def _set_tags(self, tags: Sequence[LuaValue]) -> None:
+    def _set_tags(self, draft: Draft, tags: Sequence[LuaValue]) -> None:
         """Names and values in turn; the names are known to be good."""
-        draft = self._seen
-        if draft is not None:
-            for index in range(0, len(tags), 2):
-                name, value = tags[index : index + 2]
-                if isinstance(name, bytes) and isinstance(value, bytes):
-                    draft.changes[name.decode("utf-8", "replace")] = to_text(value)
+        for index in range(0, len(tags), 2):
+            name, value = tags[index], tags[index + 1]
+            if isinstance(name, bytes) and isinstance(value, bytes):
+                draft.changes[name.decode("utf-8", "replace")] = to_text(value)
 
     def _extend_prefetched(self) -> None:
         self._is_due = False
@@ -129,11 +97,8 @@ class Host:
         reads = self._reads
         asked = sorted(reads, key=reads.__getitem__, reverse=True)[:_MOST_PREFETCHED]
         often = [name for name in asked if reads[name] >= _PREFETCH_AFTER]
-        known = [name for name in often if name in KNOWN_PLACES]
-        others = [name for name in often if name not in KNOWN_PLACES]
-        self._prefetched = (*known, *others)
-        self._known = _picker([KNOWN_PLACES[name] for name in known])
-        self._readers = tuple(map(_reader_for_lua, others))
+        self._prefetched = tuple(often)
+        self._collect = collector(often)
         self._state.call(self._prefetch, self._choice, *[name.encode() for name in self._prefetched])
 
     def _read(self, name: bytes) -> LuaValue:

@@ -10,8 +10,8 @@ from typing import Final
 from capture.draft import TAG
 from capture.errors import ScriptError
 from capture.hep.packet import Packet
+from capture.scripts.along import to_lua
 from capture.scripts.folder import SUFFIX, TEST_SUFFIX
-from capture.scripts.host import to_lua
 from capture.scripts.lua import Service, Value
 from capture.settings import SipSettings
 from rhapsode.errors import RhapsodeError

@@ -22,9 +22,10 @@ _FIELDS = """
 function on_sip(message)
     if message.method == "INVITE" and message.from_user and message.to_user and message.ruri_user
         and message.call_id and message.source and message.destination and message.user_agent then
-        set("node", "edge")
+        tag("X-Rule", "call")
+    else
+        tag("X-Rule", "other")
     end
-    tag("X-Rule", "seen")
 end
 """
 _OLD_FIELDS = """
@@ -33,9 +34,10 @@ function mark()
     if sip == nil or sip == "" then return end
     if sip.FirstMethod == "INVITE" and sip.FromUser ~= "" and sip.ToUser ~= "" and sip.URIUser ~= ""
         and sip.CallID ~= "" and GetHEPSrcIP() ~= "" and GetHEPDstIP() ~= "" and sip.UserAgent ~= "" then
-        SetHEPField("NodeName", "edge")
+        SetSIPHeader("X-Rule", "call")
+    else
+        SetSIPHeader("X-Rule", "other")
     end
-    SetSIPHeader("X-Rule", "seen")
 end
 """
 _RAW = """
