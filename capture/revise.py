@@ -7,7 +7,7 @@ Knows no Lua and no table.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -39,6 +39,10 @@ _OF_PACKET = frozenset(
 )
 _OVERLAID = SIP_TEXTS - {"method"}
 """Fields of SIP without a column."""
+
+
+_Tags = tuple[Mapping[str, Json], dict[str, str]]
+"""What a row says of them, and what they are found by."""
 
 
 class Reviser:
@@ -83,17 +87,7 @@ class Reviser:
 
     def _tagged(self, meaning: Meaning, changes: Mapping[str, Value]) -> Meaning:
         """With tags, and nothing else changed: what most scripts do to most messages."""
-        overlay: dict[str, Json] = {}
-        key_extra = {**meaning.key_extra} if meaning.key_extra else {}
-        admitted = self._admitted
-        for name, value in changes.items():
-            if value is not None and name not in admitted and not self._is_admitted(name):
-                continue
-            overlay[name] = _json(value)
-            if value:
-                key_extra[name] = _text(value)
-            else:
-                key_extra.pop(name, None)
+        overlay, key_extra = self._taken_as_they_are(meaning, changes) or self._taken(meaning, changes)
         if not overlay:
             return meaning
         # By position, in the order of the fields: by name it takes 0.8 µs more.
@@ -111,6 +105,25 @@ class Reviser:
             meaning.key_values,
             key_extra or None,
         )
+
+    def _taken_as_they_are(self, meaning: Meaning, changes: Mapping[str, Value]) -> "_Tags | None":
+        """One dictionary for all ends, as it is for nearly every message: nothing refused or taken away."""
+        if meaning.key_extra or not self._admitted.issuperset(changes) or not all(changes.values()):
+            return None
+        tags = cast("dict[str, str]", changes)
+        return tags, tags
+
+    def _taken(self, meaning: Meaning, changes: Mapping[str, Value]) -> "_Tags":
+        overlay: dict[str, Json] = {}
+        key_extra = {**meaning.key_extra} if meaning.key_extra else {}
+        for name, value in changes.items():
+            if value is None or self._is_admitted(name):
+                overlay[name] = _json(value)
+                if value:
+                    key_extra[name] = _text(value)
+                else:
+                    key_extra.pop(name, None)
+        return overlay, key_extra
 
     def _revised_meaning(self, draft: Draft, packet: Packet, meaning: Meaning) -> Meaning:
         changes = draft.changes

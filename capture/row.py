@@ -47,6 +47,7 @@ _INET6 = b"\x00\x00\x00\x14\x03\x80\x00\x10"
 """inet on the wire: length, then PGSQL_AF_INET or PGSQL_AF_INET6, prefix bits, is_cidr, address length."""
 
 _TRUE = b"\x00\x00\x00\x01\x01"
+_IDS_AND_ERROR_NULL = 3 * _NULL
 _RARER_NULL = 4 * _NULL
 """Correlation and session id, parse error and `extra` of nearly every row."""
 
@@ -114,8 +115,8 @@ def encode_message(
             2,
             raw_codec,
         )
-    if correlation_id is None and session_id is None and parse_error is None and not extra:
-        rarer = _RARER_NULL
+    if correlation_id is None and session_id is None and parse_error is None:
+        rarer = _IDS_AND_ERROR_NULL + _jsonb(extra) if extra else _RARER_NULL
     else:
         rarer = b"".join(
             (encode_text(correlation_id), encode_text(session_id), encode_text(parse_error), _jsonb(extra))
