@@ -49,8 +49,8 @@ _SHARED = frozenset([3, 5, 7, 11, 12])
 _MOST_SHARED = 20_000
 
 _Known = str | tuple[str, ...]
-_Shown = tuple[tuple[_Known, ...], tuple[bytes | None, ...], frozenset[str]]
-"""Of a call: the one or the several values of each column, the addresses, `NAME NUL VALUE`."""
+_Shown = tuple[tuple[_Known, ...], tuple[bytes | None, ...], frozenset[tuple[str, str]]]
+"""Of a call: the one or the several values of each column, the addresses, the named values."""
 _NOTHING: _Shown = (("",) * _COLUMNS, (None,), frozenset())
 
 
@@ -116,12 +116,7 @@ class KeyMemory:
             and value != (known := texts[index])
             and (known.__class__ is str or value not in known)
         ]
-        if (
-            new
-            or source not in ends
-            or destination not in ends
-            or (extra and not self._all_named(extra, shown[2]))
-        ):
+        if new or source not in ends or destination not in ends or (extra and not extra.items() <= shown[2]):
             return self._add(place, shown, new, values, source, destination, extra)
         return None
 
@@ -158,7 +153,7 @@ class KeyMemory:
             ends = (*ends, destination)
         others: dict[str, list[str]] = {}
         for name, value in (extra or {}).items():
-            item = f"{name}\0{_short(value)}"
+            item = (name, _short(value))
             if value and item not in named:
                 named |= {item}
                 others[name] = [value[:KEY_VALUE_CHARS]]
@@ -169,10 +164,6 @@ class KeyMemory:
         if not (others or source or destination or any(picked)):
             return None
         return KeyRow(picked, source, destination, cut, others or None)
-
-    @staticmethod
-    def _all_named(extra: Mapping[str, str], named: frozenset[str]) -> bool:
-        return named.issuperset([f"{name}\0{value}" for name, value in extra.items()])
 
     def _join(self, known: _Known, value: str, index: int) -> _Known:
         """What is known of a column once it has shown `value`; `known` itself if it had."""

@@ -20,24 +20,18 @@ _TAKEN_S = 10.0
 
 _FIELDS = """
 function on_sip(message)
-    if message.method == "INVITE" and message.from_user and message.to_user and message.ruri_user
-        and message.call_id and message.source and message.destination and message.user_agent then
-        tag("X-Rule", "call")
-    else
-        tag("X-Rule", "other")
-    end
+    local told = message.method and message.from_user and message.to_user and message.ruri_user
+        and message.call_id and message.source and message.destination and message.user_agent
+    tag("X-Rule", "seen")
 end
 """
 _OLD_FIELDS = """
 function mark()
     local sip = GetSIPStruct()
     if sip == nil or sip == "" then return end
-    if sip.FirstMethod == "INVITE" and sip.FromUser ~= "" and sip.ToUser ~= "" and sip.URIUser ~= ""
-        and sip.CallID ~= "" and GetHEPSrcIP() ~= "" and GetHEPDstIP() ~= "" and sip.UserAgent ~= "" then
-        SetSIPHeader("X-Rule", "call")
-    else
-        SetSIPHeader("X-Rule", "other")
-    end
+    local told = sip.FirstMethod ~= "" and sip.FromUser ~= "" and sip.ToUser ~= "" and sip.URIUser ~= ""
+        and sip.CallID ~= "" and GetHEPSrcIP() ~= "" and GetHEPDstIP() ~= "" and sip.UserAgent ~= ""
+    SetSIPHeader("X-Rule", "seen")
 end
 """
 _RAW = """
