@@ -45,7 +45,8 @@ STRIDE = 64
 _Time = tuple[int, int, int | None]
 _Arrived = tuple[Record, int]
 _Decoded = tuple[Record, int, Packet, _Time]
-_Interpreted = tuple[Record, int, Packet, _Time, Meaning]
+# The last one is the packet as it was received, whatever scripts make of it.
+_Interpreted = tuple[Record, int, Packet, _Time, Meaning, Packet]
 
 # By name, because a member looked up in its class costs 0.2 µs, and a packet asks for several.
 _TCP_RUBBISH = Carrier.TCP_RUBBISH
@@ -192,14 +193,14 @@ class Pipeline:
         words, interpret = self._mark.words, self._interpreter.interpret
         for record, origin, packet, time in items:
             words[MARK] = record.segment << 32 | record.offset
-            results.append((record, origin, packet, time, interpret(packet, time[2])))
+            results.append((record, origin, packet, time, interpret(packet, time[2]), packet))
 
     def _filter(
         self, filters: Filters, items: list[_Interpreted], results: list[_Interpreted], rows: Rows
     ) -> None:
         words, reach, run, revise = self._mark.words, filters.reach, filters.run, self._reviser.revise
         for item in items:
-            record, origin, packet, time, meaning = item
+            record, origin, packet, time, meaning, received = item
             if not reach(meaning.protocol_type):
                 results.append(item)
                 continue
@@ -212,7 +213,7 @@ class Pipeline:
                 packet, meaning, time_us = revise(draft, time[2])
                 if time_us != time[0]:
                     time = time_us, *time[1:]
-                results.append((record, origin, packet, time, meaning))
+                results.append((record, origin, packet, time, meaning, received))
             else:
                 results.append(item)
 
@@ -222,10 +223,11 @@ class Pipeline:
 
     def _store(self, items: list[_Interpreted], _: list[Any], rows: Rows) -> None:
         words, duplicates, outcomes = self._mark.words, self._duplicates, rows.outcomes
-        for record, origin, packet, (time_us, time_flag, _sent), meaning in items:
+        for record, origin, packet, (time_us, time_flag, _sent), meaning, received in items:
             words[MARK] = record.segment << 32 | record.offset
-            # Only here, where the original of a copy has been written.
-            if duplicates is not None and duplicates.is_duplicate(packet, time_us, record.arrival_us):
+            # Only here, where the original of a copy has been written. By what was received: scripts may make
+            # different messages look the same.
+            if duplicates is not None and duplicates.is_duplicate(received, time_us, record.arrival_us):
                 outcomes[_DUPLICATE] += 1
                 continue
             leaf = self._leaf(meaning.message_class, time_us)

@@ -4,6 +4,8 @@ import struct
 
 import pytest
 
+from capture.draft import Draft
+from capture.draft import Draft, Filters
 from capture.fields import StoredMessage, read_fields
 from capture.hep.encode import encode_packet
 from capture.hep.packet import Packet
@@ -64,6 +66,7 @@ def a_pipeline(
     codec: PayloadCodec | None = None,
     mark: PacketMark | None = None,
     give_up: GiveUp | None = None,
+    filters: Filters | None = None,
 ) -> Pipeline:
     return Pipeline(
         hep=HepSettings(),
@@ -77,6 +80,7 @@ def a_pipeline(
         keys=KeyMemory(1000),
         mark=mark,
         give_up=give_up,
+        filters=filters,
     )
 
 
@@ -198,6 +202,26 @@ def test_deduplication_is_off_unless_asked_for() -> None:
 
     assert outcomes(plain) == ["WRITTEN", "WRITTEN"]
     assert outcomes(asked) == ["WRITTEN", "DUPLICATE"]
+
+
+class _Redacting(Filters):
+    """A script that makes all payloads the same."""
+
+    def reach(self, protocol_type: int) -> bool:
+        return True
+
+    def run(self, draft: Draft) -> None:
+        draft.write("payload", b"redacted")
+
+
+def test_messages_that_a_script_makes_alike_are_no_duplicates_and_copies_of_one_are() -> None:
+    rows = Rows()
+    pipeline = a_pipeline(storage=StorageSettings(deduplicate_ms=500), filters=_Redacting())
+    other = a_packet(INVITE.replace(b"abc@", b"def@"))
+
+    pipeline.process([a_record(a_packet()), a_record(other), a_record(other)], 0, rows)
+
+    assert outcomes(rows) == ["WRITTEN", "WRITTEN", "DUPLICATE"]
 
 
 @pytest.mark.parametrize(
@@ -358,3 +382,24 @@ def test_mark_stands_at_the_packet_that_is_dealt_with_and_nowhere_afterwards() -
 
     assert seen == [(record.segment, record.offset) for record in records]
     assert words[WorkerFigure.MARK] == 0
+
+
+class _Alike:
+    """Scripts that make all messages the same."""
+
+    def reach(self, protocol_type: int) -> bool:
+        return protocol_type == 1
+
+    def run(self, draft: Draft) -> None:
+        draft.write("payload", INVITE)
+
+
+def test_messages_that_scripts_have_made_alike_are_no_duplicates() -> None:
+    rows, pipeline = Rows(), a_pipeline(storage=StorageSettings(deduplicate_ms=500))
+    pipeline.filter_with(_Alike())
+    other = INVITE.replace(b"alice", b"carol")
+
+    pipeline.process([a_record(a_packet()), a_record(a_packet(other), number=2)], 0, rows)
+    pipeline.process([a_record(a_packet(other), number=3)], 2, rows)
+
+    assert outcomes(rows) == ["WRITTEN", "WRITTEN", "DUPLICATE"]
