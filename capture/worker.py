@@ -34,7 +34,7 @@ from capture.journal.record import Position, Record
 from capture.journal.segment import read_record_at
 from capture.keys import KeyMemory, keyed_rules
 from capture.lethal import REASON, Place, find_lethal, lethal_places
-from capture.mark import PacketMark
+from capture.mark import PacketMark, ScriptDeath
 from capture.pipeline import Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
@@ -122,13 +122,14 @@ class Worker:
         self.stop = stop
         self.figures = FigureFile.open(options.journal_dir / "worker.figures", WorkerFigure, reader.id)
         self.mark = PacketMark(self.figures.words)
-        self.filters = self._start_filters()
+        death = self.mark.find_script_death()
         self.lethal = self.mark.find_lethal()
         """(segment, offset) of a packet that has ended two workers."""
+        # Only now: a script that does not come back while it is loaded is not at the packet of the last life.
+        self.filters = self._start_filters(death)
         self.training = Training(options.database_url, options.storage, trains=not options.until_drained)
 
-    def _start_filters(self) -> "WorkerFilters | None":
-        death = self.mark.find_script_death()
+    def _start_filters(self, death: ScriptDeath | None) -> "WorkerFilters | None":
         options = self.options
         if options.lua_dir is None and not options.filters.examples:
             forget_report(filters_directory(options.journal_dir), options.journal_dir.name)

@@ -78,12 +78,16 @@ class Engine:
                 if runner.is_off:
                     if self._drops_on_error:
                         draft.drop(ERROR_REASON)
+                        runner.report.count_drop(ERROR_REASON)
+                        return
                     continue
                 words[_MARK_SCRIPT] = runner.mark
                 self._calls = watchdog.call = self._calls + 1
                 self._running = runner
                 error = runner.run(draft)
                 if error is not None:
+                    # A slow disk under the strikes is not the script's fault.
+                    watchdog.call = words[_MARK_SCRIPT] = 0
                     self._fail(runner, draft, error)
                 if draft.dropped is not None:
                     return

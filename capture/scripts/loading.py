@@ -263,12 +263,17 @@ def _old_services(services: Services) -> OldServices:
 
 
 def _stamp(directory: Path) -> Stamp:
-    found = []
     try:
-        for path in sorted(directory.rglob(f"*{SUFFIX}")):
-            status = path.stat()
-            place = str(path.relative_to(directory))
-            found.append((place, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        return tuple(_stamp_of(path, directory) for path in sorted(directory.rglob(f"*{SUFFIX}")))
     except OSError as error:
-        found.append((str(error), 0, 0, 0, 0))
-    return tuple(found)
+        return ((str(error), 0, 0, 0, 0),)
+
+
+def _stamp_of(path: Path, directory: Path) -> tuple[str, int, int, int, int]:
+    place = str(path.relative_to(directory))
+    try:
+        status = path.stat()
+    except OSError:
+        # A link that leads nowhere keeps no change of the other files from being seen.
+        return place, 0, 0, 0, 0
+    return place, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

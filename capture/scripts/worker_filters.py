@@ -4,6 +4,7 @@ Puts loader, engine, switches and report together. Nothing here may keep a worke
 wrong is said in the log and in the report.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, MutableSequence
@@ -106,6 +107,8 @@ class WorkerFilters:
         self._is_stale = False
         loaded = self._loader.load(self._switches.read())
         self.engine.use(loaded.runners)
+        # States that are replaced hold each other in cycles through Lua, and a worker collects hardly ever.
+        gc.collect()
         before = {report.name: (report.state, report.load_error) for report in self._report.scripts}
         problems = {str(problem.words) + problem.name for problem in self._problems}
         self._report.scripts, self._problems = loaded.reports, loaded.problems

@@ -4,7 +4,6 @@ import struct
 
 import pytest
 
-from capture.draft import Draft
 from capture.draft import Draft, Filters
 from capture.fields import StoredMessage, read_fields
 from capture.hep.encode import encode_packet

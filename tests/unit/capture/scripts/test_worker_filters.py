@@ -1,5 +1,7 @@
 """A worker's scripts over its life: loaded, changed, broken, switched off, and what is said of each."""
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from capture.mark import ScriptDeath
 from capture.script_report import ScriptReport, read_report
 from capture.script_switches import Switches
 from capture.scripts.folder import make_script
+from capture.scripts.lua import LuaState
 from capture.scripts.runner import script_mark
 from capture.scripts.worker_filters import WorkerFilters
 from capture.settings import FilterSettings, SipSettings
@@ -107,6 +110,29 @@ def test_file_that_is_being_written_is_not_taken_yet(scripts: Scripts) -> None:
 
         assert meanwhile == ("one", "")
         assert worker.version() == "two"
+
+
+def test_saved_file_is_taken_beside_a_link_that_leads_nowhere(scripts: Scripts) -> None:
+    unreadable(scripts.folder / "A.lua")
+    scripts.save("b.lua", TAG % "one")
+    with scripts.worker() as worker:
+        scripts.save("b.lua", TAG % "the other")
+        worker.turn()
+
+        assert worker.version() == "the other"
+
+
+@pytest.mark.parametrize("text", [TAG, OLD_TAG])
+def test_state_of_a_script_that_is_replaced_is_given_back_at_once(scripts: Scripts, text: str) -> None:
+    scripts.save("a.lua", text % "one")
+    with scripts.worker() as worker:
+        states = weakref.WeakSet(each for each in gc.get_objects() if isinstance(each, LuaState))
+        scripts.save("a.lua", text % "two")
+        gc.disable()
+        worker.turn()
+        gc.enable()
+
+        assert len(states) == 0
 
 
 @pytest.mark.parametrize("text", [TAG, OLD_TAG])
@@ -280,6 +306,20 @@ def test_what_a_failing_script_would_see_does_not_pass_where_the_setting_says_so
         dropped.append(worker.run().dropped)
 
     assert None not in dropped
+
+
+def test_packet_dropped_for_a_script_just_switched_off_counts_for_that_one_and_ends_there(
+    scripts: Scripts,
+) -> None:
+    scripts.save("a.lua", GREEDY)
+    scripts.save("b.lua", TAG % "one")
+
+    with scripts.worker(on_error="drop") as worker:
+        for _ in range(3):
+            worker.run()
+
+        assert sum(worker.report("a.lua").drops.values()) == 3
+        assert worker.report("b.lua").calls == 0
 
 
 def test_counts_go_on_over_reload_and_restart(scripts: Scripts) -> None:
