@@ -381,24 +381,3 @@ def test_mark_stands_at_the_packet_that_is_dealt_with_and_nowhere_afterwards() -
 
     assert seen == [(record.segment, record.offset) for record in records]
     assert words[WorkerFigure.MARK] == 0
-
-
-class _Alike:
-    """Scripts that make all messages the same."""
-
-    def reach(self, protocol_type: int) -> bool:
-        return protocol_type == 1
-
-    def run(self, draft: Draft) -> None:
-        draft.write("payload", INVITE)
-
-
-def test_messages_that_scripts_have_made_alike_are_no_duplicates() -> None:
-    rows, pipeline = Rows(), a_pipeline(storage=StorageSettings(deduplicate_ms=500))
-    pipeline.filter_with(_Alike())
-    other = INVITE.replace(b"alice", b"carol")
-
-    pipeline.process([a_record(a_packet()), a_record(a_packet(other), number=2)], 0, rows)
-    pipeline.process([a_record(a_packet(other), number=3)], 2, rows)
-
-    assert outcomes(rows) == ["WRITTEN", "WRITTEN", "DUPLICATE"]
