@@ -35,6 +35,11 @@ class Script(NamedTuple):
     """Comes with the program."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether its content was ever read; else it stands for a file that may do anything."""
+        return bool(self.sha256)
+
+    @property
     def code(self) -> str:
         """Without comments and texts, one character a byte."""
         return blank_out(self.source.decode("latin-1"))
@@ -70,6 +75,10 @@ class Folder(NamedTuple):
 
     scripts: tuple[Script, ...]
     problems: tuple[Problem, ...]
+    unread: Mapping[str, str] = {}
+    """Why the content of a file that is named like a script is not known, by the name."""
+    lost: str = ""
+    """Why it is not known what is in the folder."""
 
 
 def read_folder(directory: Path) -> Folder:
@@ -77,32 +86,35 @@ def read_folder(directory: Path) -> Folder:
     try:
         paths = sorted(path for path in directory.iterdir() if _is_named_like_a_script(path.name))
     except OSError as error:
-        return Folder((), (Problem("", f"the folder {directory} cannot be read: {_reason(error)}", True),))
+        lost = f"the folder {directory} cannot be read: {_reason(error)}"
+        return Folder((), (Problem("", lost, True),), lost=lost)
     scripts: list[Script] = []
     problems: list[Problem] = []
+    unread: dict[str, str] = {}
     taken: dict[str, str] = {}
     for path in paths:
         if not _is_utf8(path.name):
             # Reports, metrics and logs are: such a name could not be said, let alone be switched off.
             name = os.fsencode(path.name).decode("utf-8", "replace")
-            problems.append(Problem(name, "has a name that is not UTF-8", True))
+            unread[name] = "has a name that is not UTF-8"
             continue
         try:
             data = _read(path)
         except OSError as error:
-            problems.append(Problem(path.name, f"cannot be read: {_reason(error)}", True))
+            unread[path.name] = f"cannot be read: {_reason(error)}"
             continue
         same = taken.setdefault(_folded(path.name), path.name)
         if same != path.name:
-            problems.append(Problem(path.name, f"has the name of {same} but for its spelling", True))
+            unread[path.name] = f"has the name of {same} but for its spelling"
         elif len(data) > MOST_BYTES:
-            problems.append(Problem(path.name, f"is longer than {MOST_BYTES} bytes", True))
+            unread[path.name] = f"is longer than {MOST_BYTES} bytes"
         else:
             script, words = _script(path.name, data)
             scripts.append(script)
             if words:
                 problems.append(Problem(path.name, words, False))
-    return Folder(tuple(without_helpers(scripts)), tuple(problems))
+    problems += [Problem(name, words, True) for name, words in unread.items()]
+    return Folder(tuple(without_helpers(scripts)), tuple(problems), unread)
 
 
 def without_helpers(scripts: Sequence[Script]) -> list[Script]:
@@ -123,19 +135,25 @@ def read_examples(names: Iterable[str]) -> Folder:
     """Of the scripts that come with the program those of these names, with or without `.lua`."""
     examples = resources.files("lua_filters").joinpath("examples")
     scripts: list[Script] = []
-    problems: list[Problem] = []
+    unread: dict[str, str] = {}
     for name in dict.fromkeys(name.removesuffix(SUFFIX) + SUFFIX for name in names):
         file = examples.joinpath(name)
         if _is_named_like_a_script(name) and "/" not in name and file.is_file():
             scripts.append(make_script(name, file.read_bytes())._replace(is_example=True))
         else:
-            problems.append(Problem(name, "no example has this name", True))
-    return Folder(tuple(scripts), tuple(problems))
+            unread[name] = "no example has this name"
+    problems = tuple(Problem(name, words, True) for name, words in unread.items())
+    return Folder(tuple(scripts), problems, unread)
 
 
 def make_script(name: str, data: bytes) -> Script:
     """A script of the bytes of its file."""
     return _script(name, data)[0]
+
+
+def unknown_script(name: str) -> Script:
+    """Stands for a file whose content was never read."""
+    return Script(name, b"", (), False, "")
 
 
 def _is_named_like_a_script(name: str) -> bool:

@@ -25,7 +25,7 @@ class KeptVersions:
         self._kept: dict[str, str] = {}
 
     def keep(self, script: Script) -> None:
-        if self._directory is None or self._kept.get(script.name) == script.sha256:
+        if self._directory is None or script.is_example or self._kept.get(script.name) == script.sha256:
             return
         try:
             make_directory(self._directory)
@@ -44,15 +44,22 @@ class KeptVersions:
         except OSError:
             return None
 
+    def names(self) -> list[str]:
+        """Of all scripts of which there is a version."""
+        if self._directory is None:
+            return []
+        try:
+            return sorted(path.name for path in self._directory.glob(f"*{SUFFIX}"))
+        except OSError:
+            return []
+
     def keep_only(self, names: Iterable[str]) -> None:
         """A script that is gone is gone: under its name something else may come."""
         if self._directory is None:
             return
-        wanted = set(names)
         try:
-            for path in self._directory.glob(f"*{SUFFIX}"):
-                if path.name not in wanted:
-                    path.unlink(missing_ok=True)
-                    self._kept.pop(path.name, None)
+            for name in set(self.names()).difference(names):
+                (self._directory / name).unlink(missing_ok=True)
+                self._kept.pop(name, None)
         except OSError as error:
             log.warning("versions of scripts that are gone cannot be deleted: %s", error)

@@ -1,30 +1,22 @@
-"""From the files of a folder to scripts that run: what is taken anew, what stays, and what cannot be loaded.
+"""From scripts that are there to scripts that run: what is taken anew, what stays, and what cannot be loaded.
 
 A script whose file has not changed keeps its Lua state and what it remembers. A file that cannot be loaded
-leaves its last good version in place, be it of the worker's life before. Scripts of heplify-server share a
-state, so they are taken anew together. Knows no packet.
+leaves its last good version in place, be it of the worker's life before; a module that cannot, the scripts
+that require it. Scripts of heplify-server share a state, so they are taken anew together. Knows no packet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from capture.errors import ScriptError
 from capture.route import RTCP, SIP
 from capture.script_report import FolderProblem, ScriptReport, said_of
-from capture.script_switches import Off, SwitchedOff
-from capture.scripts.folder import (
-    SUFFIX,
-    Begin,
-    Folder,
-    Problem,
-    Script,
-    read_examples,
-    read_folder,
-    unwatched,
-)
-from capture.scripts.homer import OldServices, load_old_scripts
+from capture.script_switches import Off
+from capture.scripts.folder import Begin, Script, unknown_script, unwatched
+from capture.scripts.homer import load_old_scripts, old_services
 from capture.scripts.host import Host
+from capture.scripts.inventory import Inventory, Stamp
 from capture.scripts.kept import KeptVersions
 from capture.scripts.lua import Limits, LuaState
 from capture.scripts.message import LOG, PROTOCOL_TYPES, load_new_script
@@ -35,10 +27,6 @@ from capture.settings import FilterSettings
 
 _REACHED = {"on_sip": (SIP,), "on_rtcp": (RTCP,), "on_log": (LOG,), "on_packet": range(PROTOCOL_TYPES)}
 """Protocol types that the entry points of our own API see."""
-
-
-Stamp = tuple[tuple[str, int, int, int, int], ...]
-"""Of each file of Lua: its place below the folder, inode, size, and the times of its last changes in ns."""
 
 
 class Loaded(NamedTuple):
@@ -73,6 +61,7 @@ class Loader:
         """`directory` None: only examples that the settings name."""
         self._begin = begin
         self._directory = directory
+        self._inventory = Inventory(directory, settings.examples, kept)
         self._settings = settings
         self._services = services
         self._kept = kept
@@ -82,38 +71,33 @@ class Loader:
         self._modules: Stamp = ()
         self._old = _OldGroup(None, {}, {})
 
-    def scripts(self) -> Folder:
-        """What is there now, examples among it, by name."""
-        folder = Folder((), ()) if self._directory is None else read_folder(self._directory)
-        examples, unknown_examples = read_examples(self._settings.examples)
-        own = {script.name for script in folder.scripts}
-        hidden = [
-            Problem(script.name, "a script of the folder has the name of this example, and is run", False)
-            for script in examples
-            if script.name in own
-        ]
-        scripts = [*folder.scripts, *(script for script in examples if script.name not in own)]
-        scripts.sort(key=lambda script: script.name)
-        return Folder(tuple(scripts), (*folder.problems, *unknown_examples, *hidden))
-
     def stamp(self) -> Stamp:
         """Another value whenever `load` may find something else."""
-        return () if self._directory is None else _stamp(self._directory)
+        return self._inventory.stamp()
 
     def versions(self) -> list[Script]:
         """All that may have run in the worker's life before."""
-        scripts = self.scripts().scripts
-        return [version for script in scripts for version in self._versions(script)]
+        return self._inventory.all_versions()
 
     def load(self, off: Off) -> Loaded:
         """Take into use what is there now, but for what is switched off."""
-        folder = self.scripts()
-        # Which script requires which module is not known: when one changes, all are loaded again.
-        scripts = {script.name for script in folder.scripts if script.entry_points}
-        self._modules = tuple(file for file in self.stamp() if file[0] not in scripts)
-        self._reports = {script.name: self._report(script, off) for script in folder.scripts}
+        running = {name: each.script for name, each in self._runners.items() if isinstance(each, Runner)}
+        folder = self._inventory.look(running)
+        if folder.lost and not folder.scripts and self._drops and self._directory is not None:
+            # Nothing is known of any script, so that nothing may pass.
+            name = f"{self._directory.name}/"
+            folder = folder._replace(scripts=(unknown_script(name),), unread={name: folder.lost})
+        if not folder.lost:
+            # Which script requires which module is not known: when one changes, all are loaded again.
+            scripts = {script.name for script in folder.scripts if script.entry_points}
+            self._modules = tuple(file for file in self.stamp() if file[0] not in scripts)
+        self._reports = {
+            script.name: self._report(script, off, folder.unread.get(script.name, ""))
+            for script in folder.scripts
+        }
+        state = self._state()
         candidates = {
-            script.name: self._candidates(script, off.get(script.name))
+            script.name: self._candidates(self._inventory.versions(script, running), off, state)
             for script in folder.scripts
             if self._reports[script.name].state == "running"
         }
@@ -127,7 +111,7 @@ class Loader:
                 self._leave_out(script, runners)
         names = [script.name for script in folder.scripts]
         self._runners = {name: runners[name] for name in names if name in runners}
-        self._kept.keep_only(names)
+        self._kept.keep_only(script.name for script in folder.scripts if not script.is_example)
         return Loaded(
             tuple(self._runners.values()),
             list(self._reports.values()),
@@ -140,8 +124,12 @@ class Loader:
             if isinstance(runner, Runner):
                 runner.report.memory_bytes = runner.state.memory_bytes
 
-    def _report(self, script: Script, off: Off) -> ScriptReport:
-        """What is said of a script, with the counts so far."""
+    @property
+    def _drops(self) -> bool:
+        return self._settings.on_error == "drop"
+
+    def _report(self, script: Script, off: Off, unread: str) -> ScriptReport:
+        """What is said of a script, with the counts so far; `unread`: why its file cannot be read."""
         report = self._reports.get(script.name) or ScriptReport(script.name)
         report.sha256 = script.sha256
         report.state, report.why, report.load_error = "running", "", ""
@@ -156,32 +144,29 @@ class Loader:
         elif switched is not None and switched.holds_for(script.sha256):
             report.state = "disabled" if switched.is_by_person else "switched off"
             report.why = str(switched)
+        elif unread:
+            self._note_error(report, unread)
         return report
 
-    def _candidates(self, script: Script, off: SwitchedOff | None) -> list[Script]:
-        """The versions of a script that are Lua and not switched off, the newest first, all of its kind."""
+    def _candidates(self, versions: Sequence[Script], off: Off, state: LuaState) -> list[Script]:
+        """Those that are Lua, by a state to try it in, and not switched off, all of the newest one's kind."""
         found: list[Script] = []
-        for version in self._versions(script):
-            if off is not None and off.holds_for(version.sha256):
+        for version in versions:
+            switched = off.get(version.name)
+            if switched is not None and switched.holds_for(version.sha256):
                 continue
             try:
-                self._state().load(version.name, version.source)
+                state.load(version.name, version.source)
             except ScriptError as error:
-                self._note_error(version.name, str(error))
+                self._note_error(self._reports[version.name], str(error))
             else:
                 found.append(version)
         return [version for version in found if version.is_new_kind == found[0].is_new_kind]
 
-    def _versions(self, script: Script) -> list[Script]:
-        """What can be run under this name, the newest first."""
-        before = self._runners.get(script.name)
-        kept = self._kept.read(script.name)
-        older = ([before.script] if isinstance(before, Runner) else []) + ([kept] if kept is not None else [])
-        return [script, *(version for version in older if version.source != script.source)]
-
     def _load_new(self, versions: Sequence[Script]) -> Runner | None:
         """A script in a state of its own, in the newest version that can be loaded."""
-        before = self._runners.get(versions[0].name)
+        name = versions[0].name
+        before = self._runners.get(name)
         for version in versions:
             if isinstance(before, Runner) and before.script == version and before.modules == self._modules:
                 runner = before
@@ -189,10 +174,14 @@ class Loader:
                 try:
                     runner = self._runner_of_new(version)
                 except ScriptError as error:
-                    self._note_error(version.name, str(error))
+                    self._note_error(self._reports[name], str(error))
                     continue
             self._note_version(version)
             return runner
+        if isinstance(before, Runner) and before.script in versions:
+            # It is a module that cannot be loaded.
+            self._note_version(before.script)
+            return before
         return None
 
     def _runner_of_new(self, script: Script) -> Runner:
@@ -206,7 +195,7 @@ class Loader:
         """All scripts of heplify-server in one state, each in the newest version that can be loaded."""
         known = (tuple(map(tuple, files)), self._modules)
         if self._old.known != known:
-            loaded = load_old_scripts(files, self._state, _old_services(self._services), self._begin)
+            loaded = load_old_scripts(files, self._state, old_services(self._services), self._begin)
             runners: dict[str, Runner] = {}
             for version in loaded.scripts:
                 by_type = dict.fromkeys(self._settings.hep_types, loaded.functions[version.name])
@@ -214,17 +203,30 @@ class Loader:
                 runners[version.name] = Runner(
                     version, loaded.state, loaded.host, by_type, report, self._modules
                 )
-            self._old = _OldGroup(known, runners, loaded.errors)
+            self._old = self._newer_old_group(_OldGroup(known, runners, loaded.errors), files)
         for name, words in self._old.errors.items():
-            self._note_error(name, words)
+            self._note_error(self._reports[name], words)
         for runner in self._old.runners.values():
             self._note_version(runner.script)
         return self._old.runners
 
-    def _note_error(self, name: str, words: str) -> None:
+    def _newer_old_group(self, new: _OldGroup, files: Sequence[Sequence[Script]]) -> _OldGroup:
+        """The new one; that which runs where the new one lacks a script, whose module cannot be loaded."""
+        before = self._old.runners
+        newest = {versions[0].name: versions[0] for versions in files}
+        lost = sorted((before.keys() & newest.keys()) - new.runners.keys())
+        if not lost:
+            return new
+        stay = {name: runner for name, runner in before.items() if name in newest}
+        waits = f"is not taken before {lost[0]} can be loaded, as both are one to Lua"
+        waiting = {
+            name: waits for name, script in newest.items() if name not in stay or stay[name].script != script
+        }
+        return _OldGroup(new.known, stay, waiting | dict(new.errors))
+
+    def _note_error(self, report: ScriptReport, words: str) -> None:
         """Of the newest version that cannot be loaded."""
-        report = self._reports[name]
-        report.load_error = report.load_error or said_of(name, words)
+        report.load_error = report.load_error or said_of(report.name, words)
 
     def _note_version(self, version: Script) -> None:
         report = self._reports[version.name]
@@ -240,40 +242,16 @@ class Loader:
         report = self._reports[script.name]
         if report.state == "running":
             report.state, report.why = "not loaded", report.load_error
-        if self._settings.on_error != "drop" or report.state == "disabled":
-            return
-        types: set[int] = set() if script.is_new_kind else set(self._settings.hep_types)
-        if script.is_new_kind:
-            for point in script.entry_points:
-                types |= set(_REACHED[point.name])
-        runners[script.name] = Barrier(script, types, report)
+        if self._drops and report.state != "disabled":
+            runners[script.name] = Barrier(script, self._types_of(script), report)
+
+    def _types_of(self, script: Script) -> Collection[int]:
+        """Of the packets that it would see."""
+        if not script.is_known:
+            return range(PROTOCOL_TYPES)
+        if not script.is_new_kind:
+            return self._settings.hep_types
+        return {each for point in script.entry_points for each in _REACHED[point.name]}
 
     def _state(self) -> LuaState:
         return LuaState(self._limits, None if self._directory is None else modules_below(self._directory))
-
-
-def _old_services(services: Services) -> OldServices:
-    table = services.hash_table
-
-    def set_value(key: bytes, value: bytes) -> tuple[None, bytes] | None:
-        refused = table.set(key, value)
-        return None if refused is None else (None, refused.encode())
-
-    return OldServices(table.get, set_value, table.delete, services.sayings.say)
-
-
-def _stamp(directory: Path) -> Stamp:
-    try:
-        return tuple(_stamp_of(path, directory) for path in sorted(directory.rglob(f"*{SUFFIX}")))
-    except OSError as error:
-        return ((str(error), 0, 0, 0, 0),)
-
-
-def _stamp_of(path: Path, directory: Path) -> tuple[str, int, int, int, int]:
-    place = str(path.relative_to(directory))
-    try:
-        status = path.stat()
-    except OSError:
-        # A link that leads nowhere keeps no change of the other files from being seen.
-        return place, 0, 0, 0, 0
-    return place, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

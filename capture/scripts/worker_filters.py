@@ -21,7 +21,7 @@ from capture.script_report import (
     said_of,
     write_report,
 )
-from capture.script_switches import Switches
+from capture.script_switches import Off, Switches
 from capture.scripts.engine import Engine
 from capture.scripts.folder import Script
 from capture.scripts.kept import KeptVersions
@@ -62,6 +62,8 @@ class WorkerFilters:
         self._loader = Loader(directory, settings, self._services, kept, self.engine.begin)
         self._problems: list[FolderProblem] = []
         """Of the folder, when it was last loaded."""
+        self._off: Off = {}
+        """What was switched off then."""
         self._loaded: object = None
         self._looked: object = None
         self._look_due = 0.0
@@ -91,7 +93,9 @@ class WorkerFilters:
         self._services.refresh()
         looks = self._loader.stamp()
         settled, self._looked = looks == self._looked, looks
-        if self._is_stale or self._switches.changed() or (settled and looks != self._loaded):
+        # Switches that cannot be written count as changed all the time.
+        is_switched = self._switches.changed() and self._switches.read() != self._off
+        if self._is_stale or is_switched or (settled and looks != self._loaded):
             if settled:
                 self._loaded = looks
             self._load()
@@ -105,12 +109,14 @@ class WorkerFilters:
 
     def _load(self) -> None:
         self._is_stale = False
-        loaded = self._loader.load(self._switches.read())
+        self._off = self._switches.read()
+        loaded = self._loader.load(self._off)
         self.engine.use(loaded.runners)
         # States that are replaced hold each other in cycles through Lua, and a worker collects hardly ever.
         gc.collect()
         before = {report.name: (report.state, report.load_error) for report in self._report.scripts}
-        problems = {str(problem.words) + problem.name for problem in self._problems}
+        told = {str(problem) for problem in self._problems}
+        told |= {f"{report.name}: {report.load_error}" for report in loaded.reports}
         self._report.scripts, self._problems = loaded.reports, loaded.problems
         for report in loaded.reports:
             if report.load_error and before.get(report.name, ("", ""))[1] != report.load_error:
@@ -119,10 +125,8 @@ class WorkerFilters:
             elif before.get(report.name) != (report.state, report.load_error):
                 log.info("script %s: %s", report.name, report.why or report.state)
         for problem in loaded.problems:
-            if str(problem.words) + problem.name not in problems:
-                log.warning(
-                    "scripts: %s", f"{problem.name}: {problem.words}" if problem.name else problem.words
-                )
+            if str(problem) not in told:
+                log.warning("scripts: %s", problem)
 
     def _blame(self, death: ScriptDeath, received: bytes | None) -> None:
         script = next(

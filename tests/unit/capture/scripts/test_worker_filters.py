@@ -2,85 +2,20 @@
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from capture.draft import Draft
-from capture.hep.packet import Packet
-from capture.interpret import Interpreter
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
-from capture.script_report import ScriptReport, read_report
-from capture.script_switches import Switches
+from capture.script_report import read_report
 from capture.scripts.folder import make_script
 from capture.scripts.lua import LuaState
 from capture.scripts.runner import script_mark
 from capture.scripts.worker_filters import WorkerFilters
-from capture.settings import FilterSettings, SipSettings
-
-SIP = b"INVITE sip:b@c SIP/2.0\r\nFrom: <sip:a@c>;tag=1\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\n\r\n"
-TAG = 'function on_sip(message) tag("version", "%s") end\n'
-OLD_TAG = 'function mark() SetSIPHeader("old", "%s") end\n'
-BROKEN = "function on_sip(message\n"
-GREEDY = "function on_sip(message) while true do end end\n"
-
-
-class Scripts:
-    """A folder of scripts in front of a worker whose clock does not matter."""
-
-    def __init__(self, directory: Path) -> None:
-        self.folder = directory / "scripts"
-        self.folder.mkdir()
-        self.journal = directory / "journal" / "0000"
-        self.journal.mkdir(parents=True)
-        self.words = [0] * len(WorkerFigure)
-
-    def save(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(text)
-
-    @contextmanager
-    def worker(self, death: ScriptDeath | None = None, **settings: object) -> Iterator["Worker"]:
-        given = FilterSettings.model_validate(settings)
-        filters = WorkerFilters(self.folder, given, self.journal, self.words)
-        filters.start(death, lambda place: b"the packet")
-        yield Worker(filters, self)
-        filters.stop()
-
-    @property
-    def switches(self) -> Switches:
-        return Switches(self.journal.parent / "filters")
-
-
-class Worker:
-    def __init__(self, filters: WorkerFilters, scripts: Scripts) -> None:
-        self.filters = filters
-        self._scripts = scripts
-
-    def turn(self) -> None:
-        """Two looks: a file that has changed is taken when it looks the same twice."""
-        self.filters.look()
-        self.filters.look()
-
-    def run(self) -> Draft:
-        packet = Packet(version=3, payload=SIP, protocol_type=1)
-        draft = Draft(packet, Interpreter(SipSettings()).interpret(packet, None), 1, b"the packet")
-        if self.filters.engine.reach(1):
-            self.filters.engine.run(draft)
-        return draft
-
-    def version(self) -> object:
-        return self.run().changes.get("custom:version")
-
-    def report(self, name: str) -> ScriptReport:
-        self.filters.look()
-        report = read_report(self._scripts.journal.parent / "filters", "0000")
-        assert report is not None
-        found = report.script(name)
-        assert found is not None
-        return found
+from capture.settings import FilterSettings
+from tests.support.script_worker import BROKEN, GREEDY, OLD_TAG, TAG, Scripts
 
 
 @pytest.fixture
@@ -362,10 +297,8 @@ def test_what_is_no_script_is_named_and_the_others_run(
 
     with scripts.worker() as worker:
         assert worker.version() == "one"
-        worker.report("b.lua")
-        report = read_report(scripts.journal.parent / "filters", "0000")
-        assert report is not None
-        assert any(problem.name == "x.lua" and words in problem.words for problem in report.problems)
+        problems = worker.whole_report().problems
+        assert any(problem.name == "x.lua" and words in problem.words for problem in problems)
 
 
 def test_module_that_changes_is_taken_by_the_scripts_that_require_it(scripts: Scripts) -> None:
@@ -448,3 +381,11 @@ def test_what_is_wrong_with_tables_and_metrics_is_reported(scripts: Scripts) -> 
         "line 3 has not the 2 columns of the header and is left out",
     )
     assert metrics.words.startswith("scripts have 1 series of metrics")
+
+
+def test_value_too_large_to_be_kept_is_said(scripts: Scripts, caplog: pytest.LogCaptureFixture) -> None:
+    scripts.save("a.lua", "function keep()\n HashTable('set', 'large', ('x'):rep(5000000))\nend")
+    with scripts.worker() as worker:
+        worker.run()
+
+    assert "a.lua:2: HashTable: 5000325 bytes are too many for one value" in caplog.text
