@@ -5,10 +5,10 @@ Source: hep-protocol, "Time". Knows nothing of packets beyond the two numbers th
 
 from capture.row import Flag
 
-_EARLIEST_US = 946_684_800_000_000
+EARLIEST_US = 946_684_800_000_000
 """2000-01-01T00:00:00Z: no capture is older."""
-_DAY_US = 86_400_000_000
-_YEARS_US = 2 * 365 * _DAY_US
+DAY_US = 86_400_000_000
+_YEARS_US = 2 * 365 * DAY_US
 
 # Plain numbers: `|` of an IntFlag takes 2 µs.
 _AS_SENT, _ARRIVAL_TIME, _SWAPPED_TIME = Flag.NONE.value, Flag.ARRIVAL_TIME.value, Flag.SWAPPED_TIME.value
@@ -21,15 +21,15 @@ def capture_time(
     if seconds is None:
         return arrival_us, _ARRIVAL_TIME, None
     sent_us = seconds * 1_000_000 + (microseconds or 0)
-    if -_DAY_US <= arrival_us - sent_us <= _DAY_US:
+    if -DAY_US <= arrival_us - sent_us <= DAY_US:
         return sent_us, _AS_SENT, None
     if sent_us == 0:
         return arrival_us, _ARRIVAL_TIME, None
     if abs(arrival_us - sent_us) > _YEARS_US:
         swapped_us = _swapped(seconds) * 1_000_000 + _swapped(microseconds or 0)
-        if abs(arrival_us - swapped_us) <= _DAY_US:
+        if abs(arrival_us - swapped_us) <= DAY_US:
             return swapped_us, _SWAPPED_TIME, sent_us
-    if _EARLIEST_US <= sent_us <= arrival_us + _DAY_US:
+    if EARLIEST_US <= sent_us <= arrival_us + DAY_US:
         return sent_us, _AS_SENT, None
     return arrival_us, _ARRIVAL_TIME, sent_us
 

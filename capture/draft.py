@@ -4,18 +4,20 @@ Fields have the names of `capture.fields.read_fields`, and are read only when as
 do is refused here, in words. Knows no Lua and no table.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
 from capture.addresses import address_text, packed_address
+from capture.capture_time import DAY_US, EARLIEST_US
 from capture.fields import FieldValue
 from capture.hep.packet import Packet
 from capture.interpret import KEYED_SIP_FIELDS, Meaning
 from capture.route import SIP, MessageClass
 from capture.sip.message import SipMessage
 from capture.sip.parse import body, header_values, parse_message
-from capture.text import to_text
+from capture.text import in_one_line, to_text
 
 Value = FieldValue | float | bytes
 Kind = Literal["sip", "rtcp", "log", "other"]
@@ -32,12 +34,19 @@ TAG = "custom:"
 SINK = "sink:"
 """Before the name of what another sink than the database is to get: `sink:target_name`, `sink:loki:KEY`."""
 MOST_TAG_CHARS = 64
+MOST_ADDED_BYTES = 65_536
+"""By which scripts may make a payload longer, and the characters of all other text that they set."""
+MOST_REASON_CHARS = 200
+"""Of why a packet was dropped; what is longer is cut. Reasons are kept and counted."""
 
 
 class Draft:
     """One message on its way through the scripts."""
 
-    __slots__ = ("_sip", "changes", "dropped", "meaning", "packet", "received", "seen_by", "time_us")
+    __slots__ = (
+        *("_sip", "_text_chars", "changes", "dropped", "meaning"),
+        *("packet", "received", "seen_by", "time_us"),
+    )
 
     def __init__(self, packet: Packet, meaning: Meaning, time_us: int, received: bytes = b"") -> None:
         self.packet = packet
@@ -53,6 +62,8 @@ class Draft:
         self.seen_by: object = None
         """Stands for the Lua state that knows its fields as they are now."""
         self._sip: SipMessage | None = None
+        self._text_chars = 0
+        """Of all text in `changes` but the payload."""
 
     @property
     def is_sip(self) -> bool:
@@ -107,6 +118,8 @@ class Draft:
         if name == "payload" or name == "raw":
             if not isinstance(value, bytes):
                 return "the payload is text"
+            if len(value) > len(self.packet.payload) + MOST_ADDED_BYTES:
+                return f"the payload may become {MOST_ADDED_BYTES} bytes longer at most"
             self.changes["payload"] = value
             if name == "payload":
                 self.changes["read_payload"] = value
@@ -123,9 +136,24 @@ class Draft:
             else:
                 return f"{name} cannot be set"
         checked, words = check(name, value)
-        if words is None:
-            self.changes[name] = checked
-        return words
+        if words is not None:
+            return words
+        chars = self._text_chars + _text_chars(checked) - _text_chars(self.changes.get(name))
+        if chars > MOST_ADDED_BYTES and isinstance(checked, str):
+            return f"scripts may give a message {MOST_ADDED_BYTES} characters at most"
+        self._text_chars = chars
+        self.changes[name] = checked
+        return None
+
+    def tag(self, name: str, text: str) -> None:
+        """Set a tag that could be written before, to a short text."""
+        self.changes[name] = text
+        self._text_chars += len(text)
+
+    @property
+    def added_bytes(self) -> int:
+        """By which it is larger than what was received, about: for who holds many of them."""
+        return self._text_chars + max(0, len(self.payload) - len(self.packet.payload))
 
     def tag_names(self) -> list[str]:
         """Of the custom headers and tags that it has now."""
@@ -133,7 +161,7 @@ class Draft:
         return [name[len(TAG) :] for name in names if name.startswith(TAG) and self.read(name) is not None]
 
     def drop(self, reason: str) -> None:
-        self.dropped = reason
+        self.dropped = in_one_line(reason, MOST_REASON_CHARS)
 
     def header(self, name: str) -> list[str]:
         """All values of a header, one a header line; none when it is not SIP."""
@@ -147,6 +175,7 @@ class Draft:
         """Go back to when these were all the changes, and nothing was dropped."""
         self.changes = {} if changes is None else changes
         self.dropped = self.seen_by = self._sip = None
+        self._text_chars = sum(map(_text_chars, self.changes.values()))
 
 
 def reader_of(name: str) -> "Reader":
@@ -240,6 +269,11 @@ KNOWN_PLACES = {name: 2 + place for place, name in enumerate(KEYED_SIP_FIELDS)}
 _READERS |= {name: _known_reader(place) for name, place in KNOWN_PLACES.items()}
 _READERS |= {"method": _read_method, "call_id": _read_call_id}
 
+
+def _text_chars(value: Value) -> int:
+    return len(value) if isinstance(value, str) else 0
+
+
 _Check = Callable[[str, Value], tuple[Value, str | None]]
 
 
@@ -251,6 +285,11 @@ def _whole(least: int, most: int) -> _Check:
         return number, None
 
     return check
+
+
+def _check_time(name: str, value: Value) -> tuple[Value, str | None]:
+    checked, words = _whole(EARLIEST_US, time.time_ns() // 1000 + DAY_US)(name, value)
+    return checked, words and f"{name} is a time from the year 2000 to tomorrow"
 
 
 def _as_whole(value: Value) -> int | None:
@@ -316,7 +355,7 @@ def _as_text(value: Value) -> str | None:
 
 
 _CHECKS: dict[str, _Check] = {
-    "time_us": _whole(946_684_800_000_000, 4_102_444_800_000_000),
+    "time_us": _check_time,
     "source": _check_address,
     "destination": _check_address,
     "source_port": _whole(0, 65535),

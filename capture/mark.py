@@ -83,5 +83,8 @@ class PacketMark:
         """While the worker waits for others on this packet's behalf; it may yet kill after that."""
         mark = self.words[WorkerFigure.MARK]
         self.clear()
-        yield
-        self.words[WorkerFigure.MARK] = mark
+        try:
+            yield
+        finally:
+            # Of an error, too, it must be known which packet it came of.
+            self.words[WorkerFigure.MARK] = mark

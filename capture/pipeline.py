@@ -69,6 +69,8 @@ class Rows:
         """By `HepError.reason`."""
         self.filtered: dict[str, int] = {}
         """By `keep_alive`, `expired` or `script`."""
+        self.added_bytes = 0
+        """By which filters have made messages larger than what was received."""
 
     def of(self, leaf: Leaf) -> LeafRows:
         rows = self.leaves.get(leaf)
@@ -210,6 +212,7 @@ class Pipeline:
             if draft.dropped is not None:
                 rows.count_filtered("script")
             elif draft.changes:
+                rows.added_bytes += draft.added_bytes
                 packet, meaning, time_us = revise(draft, time[2])
                 if time_us != time[0]:
                     time = time_us, *time[1:]

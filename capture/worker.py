@@ -35,7 +35,7 @@ from capture.journal.segment import read_record_at
 from capture.keys import KeyMemory, keyed_rules
 from capture.lethal import REASON, Place, find_lethal, lethal_places
 from capture.mark import PacketMark, ScriptDeath
-from capture.pipeline import Pipeline, Rows
+from capture.pipeline import STRIDE, Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
 from capture.script_names import KnownNames
@@ -72,8 +72,8 @@ more than the packets do."""
 _HANG_S = 2.0
 """How much longer the last commit may take, before the database is taken to hang."""
 _BATCH_BYTES = 16 * 1024 * 1024
-"""Of journal in one batch. What is made of it is held several times over: 2,000 packets of 64 KiB would take
-1.5 GB of memory."""
+"""Of journal, and of what scripts add to it, in one batch. What is made of it is held several times over:
+2,000 packets of 64 KiB would take 1.5 GB of memory."""
 _HOUSEKEEPING_S = 60.0
 
 
@@ -318,7 +318,7 @@ class _Session:
         storage = self._options.storage
         due: float | None = None
         held_bytes = 0
-        while len(taken) < storage.batch_rows and held_bytes < _BATCH_BYTES:
+        while len(taken) < storage.batch_rows and held_bytes + rows.added_bytes < _BATCH_BYTES:
             if self._next < len(self._records) or self._read():
                 if due is None:
                     due = time.monotonic() + storage.batch_delay_ms / 1000
@@ -351,7 +351,8 @@ class _Session:
 
     def _take(self, pipeline: Pipeline, rows: Rows, taken: list[Record]) -> int:
         """Decode what has been read, up to the batch's end; the journal's bytes that it was."""
-        room = self._options.storage.batch_rows - len(taken)
+        # What scripts make of it is not known before: no more at once than go through the pipeline together.
+        room = min(self._options.storage.batch_rows - len(taken), STRIDE)
         part = self._records[self._next : self._next + room]
         self._next += len(part)
         # What one read gives is of one segment and numbered through: damage lies only before it.

@@ -5,6 +5,7 @@ Knows no file, no journal and no database.
 
 import time
 from collections.abc import Callable, MutableSequence, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from capture.draft import Draft
@@ -109,6 +110,10 @@ class Engine:
         if self._loading is not None:
             return self._loading.name
         return "" if self._running is None else self._running.script.name
+
+    def unwatched(self) -> AbstractContextManager[None]:
+        """While a script waits for what is not its fault."""
+        return self._watchdog.pausing()
 
     def stop(self) -> None:
         self._watchdog.stop()

@@ -88,7 +88,7 @@ class Host:
         for index in range(0, len(tags), 2):
             name, value = tags[index], tags[index + 1]
             if isinstance(name, bytes) and isinstance(value, bytes):
-                draft.changes[name.decode("utf-8", "replace")] = to_text(value)
+                draft.tag(name.decode("utf-8", "replace"), to_text(value))
 
     def _extend_prefetched(self) -> None:
         self._is_due = False

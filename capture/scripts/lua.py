@@ -29,6 +29,8 @@ _BACKSTOP_BYTES = 448 * 1024 * 1024
 """Above a state's limit: only a single huge text, made between two looks of the hook, meets it."""
 _LOCATED = re.compile(r"(?P<file>[^\n]*?\.lua):(?P<line>[0-9]+): (?P<words>.*)", re.DOTALL)
 _SHORTENED = "..."
+_MOST_SAID = 2000
+"""Bytes of an error's words: a script may make them as long as it likes."""
 
 
 class Limits(NamedTuple):
@@ -106,6 +108,7 @@ class LuaState:
         What a service has raised is raised again when the call has ended.
         """
         outcome: Any
+        self._failure = None
         try:
             outcome = function(*arguments)  # type: ignore[operator]
         except luajit21.LuaMemoryError:
@@ -158,7 +161,7 @@ class LuaState:
         return guarded
 
     def _error(self, kind: str, said: bytes) -> ScriptError:
-        words = said.decode("utf-8", "replace")
+        words = said[:_MOST_SAID].decode("utf-8", "replace")
         located = _LOCATED.fullmatch(words)
         if located is None:
             return ScriptError(kind, words)

@@ -116,7 +116,8 @@ class Metrics:
         if len(self._met) >= 4 * self._most:
             # Labels come in another order now and then, and long values differ behind where they are cut.
             self._met.clear()
-        self._met[script, name, is_histogram, labels] = series
+        if sum(map(len, labels)) <= MOST_LABEL_CHARS * MOST_LABELS:
+            self._met[script, name, is_histogram, labels] = series
         return series
 
     def _refuse(self, script: str, metric: str) -> None:

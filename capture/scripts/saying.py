@@ -8,6 +8,9 @@ as long as it goes on, once a minute how often it was. Knows no Lua.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from capture.text import in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ class Sayings:
         self._write = write or write_to_log
         self._is_written = log.isEnabledFor if write is None else lambda level: True
         self._clock = clock
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
+        """What a line is written within while a script waits for it: a log may be slow."""
         self._places: dict[tuple[str, str], _Place] = {}
         """By where it is in a script, and the kind of error; "" is no error."""
         self._flush_s = 0.0
@@ -83,13 +88,15 @@ class Sayings:
             key = ("scripts, at other lines", kind)
         place = self._places.get(key)
         if place is not None and now_s >= place.ends_s:
-            self._end_window(key, place, now_s)
+            with self.around():
+                self._end_window(key, place, now_s)
             place = self._places.get(key)
         if place is None:
             place = self._places[key] = _Place(now_s + WINDOW_S, 1 if kind else MOST_LINES)
         if place.left:
             place.left -= 1
-            self._write(level, name, _in_one_line(words))
+            with self.around():
+                self._write(level, name, in_one_line(words, MOST_CHARS))
         else:
             place.held += 1
             place.level = max(place.level, level)
@@ -109,16 +116,3 @@ class Sayings:
 
 def _place_of(script: str, line: int | None) -> str:
     return f"{script}:{line}" if line else script
-
-
-def _in_one_line(words: str) -> str:
-    """Packets may hold anything: neither a second line nor the colours of a terminal come through."""
-    cut = words if len(words) <= MOST_CHARS else words[: MOST_CHARS - 1] + "…"
-    return (
-        cut
-        if cut.isprintable()
-        else "".join(
-            character if character.isprintable() else character.encode("unicode_escape").decode()
-            for character in cut
-        )
-    )

@@ -5,7 +5,8 @@ A thread, as Lua runs without Python's lock. It costs the scripts one assignment
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 EXIT_STATUS = 75
 """Of a process that was ended so. EX_TEMPFAIL: it is to be started again."""
@@ -31,6 +32,16 @@ class Watchdog:
     def stop(self) -> None:
         """No call is watched any more."""
         self._stopped.set()
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """While the call at hand waits for something that is not its fault. What it took before still counts
+        when the pause is short."""
+        call, self.call = self.call, 0
+        try:
+            yield
+        finally:
+            self.call = call
 
     def _watch(self) -> None:
         found, looks = 0, 0

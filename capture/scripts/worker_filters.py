@@ -58,6 +58,7 @@ class WorkerFilters:
         self.engine = Engine(
             settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end
         )
+        self._services.sayings.around = self.engine.unwatched
         kept = KeptVersions(self._filters)
         self._loader = Loader(directory, settings, self._services, kept, self.engine.begin)
         self._problems: list[FolderProblem] = []

@@ -27,14 +27,18 @@ end
 -- service. The first of a name is written like any field, which tells whether the name can be one.
 
 local MOST_NAMES = 1000
+local SHORT, MOST_PENDING = 256, 64 -- bytes of a tag, and names and values: more are measured by Python
 local names, known = 0, {}
 local tags, count = {}, 0 -- names and values in turn
 
 local function flush()
-    for index = 1, count, 2 do
-        write(tags[index], tags[index + 1])
-    end
+    -- Returns as `core.write`, of all of them.
+    local pended, refused = count, nil
     count = 0
+    for index = 1, pended, 2 do
+        refused = write(tags[index], tags[index + 1]) or refused
+    end
+    return refused
 end
 
 core.flush = flush
@@ -46,23 +50,23 @@ function core.write(name, value)
         return refused
     end
     if name == "payload" then
-        flush()
+        refused = flush()
         values = {} -- all is read anew from it
     else
         values[name], values.payload, values.raw, values.body = nil, nil, nil, nil
     end
+    return refused
 end
 
 --- Sets a tag to a text, nil takes it away. `name` has the prefix of tags. Returns as `core.write`.
 function core.tag(name, value)
-    if value and known[name] then
+    if value and known[name] and #value <= SHORT and count < MOST_PENDING then
         values[name] = value
         tags[count + 1], tags[count + 2] = name, value
         count = count + 2
         return
     end
-    flush()
-    local refused = core.write(name, value)
+    local refused = flush() or core.write(name, value)
     if value and not refused and names < MOST_NAMES then
         names, known[name] = names + 1, true
     end

@@ -40,6 +40,7 @@ run(
         retention=RetentionSettings(call=sys.argv[5]),
         until_drained="drain" in sys.argv,
         drain_s=float(sys.argv[4]),
+        lua_dir=Path(sys.argv[6]) if sys.argv[6] else None,
     )
 )
 """
@@ -55,6 +56,7 @@ class WorkerProcess:
         drain: bool = False,
         drain_s: float = 4.0,
         calls_kept: str = "14d",
+        lua_dir: Path | None = None,
     ) -> None:
         words = [
             sys.executable,
@@ -65,6 +67,7 @@ class WorkerProcess:
             str(batch_rows),
             str(drain_s),
             calls_kept,
+            str(lua_dir or ""),
             *(["drain"] if drain else []),
         ]
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE)
@@ -380,6 +383,24 @@ def test_large_packets_make_small_batches(journal: Path, database_url: str) -> N
     said = WorkerProcess(journal, database_url, batch_rows=2000, drain=True).finish()
 
     assert stored(database_url) == 600, said
+    assert read_figures(journal / "worker.figures")["batches"] >= 3
+
+
+def test_packets_that_a_script_makes_large_make_small_batches(
+    tmp_path: Path, journal: Path, database_url: str
+) -> None:
+    lua = "function on_sip(message) set('payload', message.payload .. ('x'):rep(60000)) end"
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "enlarge.lua").write_text(lua)
+    writer = JournalWriter.open(journal, JournalSettings())
+    append(writer, [sender.packet(number) for number in range(700)])
+    writer.close()
+
+    said = WorkerProcess(
+        journal, database_url, batch_rows=2000, drain=True, lua_dir=tmp_path / "scripts"
+    ).finish()
+
+    assert stored(database_url) == 700, said
     assert read_figures(journal / "worker.figures")["batches"] >= 3
 
 

@@ -1,5 +1,7 @@
 """A packet that ends two workers in a row is known."""
 
+import pytest
+
 from capture.journal.figures import WorkerFigure
 from capture.mark import MARK, PacketMark, ScriptDeath
 
@@ -103,3 +105,27 @@ def test_mark_is_lifted_only_while_the_worker_waits() -> None:
         assert figures[WorkerFigure.MARK] == 0
 
     assert figures[WorkerFigure.MARK] == 3 << 32 | 64
+
+
+def test_mark_stands_again_where_waiting_has_failed() -> None:
+    figures = words()
+    mark = PacketMark(figures)
+    figures[MARK] = 3 << 32 | 64
+
+    with pytest.raises(OSError, match="gone"), mark.lifted():
+        raise OSError("gone")
+
+    assert figures[MARK] == 3 << 32 | 64
+
+
+def test_script_that_hangs_while_it_is_loaded_has_no_part_in_a_packet_before() -> None:
+    figures = words()
+    figures[MARK] = 3 << 32 | 64
+    first = PacketMark(figures)
+    assert (first.find_script_death(), first.find_lethal()) == (None, None)
+    figures[WorkerFigure.MARK_SCRIPT], figures[WorkerFigure.SCRIPT_ENDED] = 77, 1
+
+    second = PacketMark(figures)
+
+    assert second.find_script_death() == ScriptDeath(None, 77, by_watchdog=True)
+    assert second.find_lethal() is None

@@ -223,6 +223,20 @@ def test_messages_that_a_script_makes_alike_are_no_duplicates_and_copies_of_one_
     assert outcomes(rows) == ["WRITTEN", "WRITTEN", "DUPLICATE"]
 
 
+class _Enlarging(_Redacting):
+    def run(self, draft: Draft) -> None:
+        draft.write("payload", draft.payload + b"x" * 1000)
+        draft.write("custom:tag", "y" * 50)
+
+
+def test_what_filters_add_to_messages_is_told() -> None:
+    rows = Rows()
+
+    a_pipeline(filters=_Enlarging()).process([a_record(a_packet()), a_record(a_packet())], 0, rows)
+
+    assert rows.added_bytes == 2 * 1050
+
+
 @pytest.mark.parametrize(
     ("protocol_type", "payload", "message_class"),
     [

@@ -599,3 +599,17 @@ def test_service_is_a_function_that_shows_nothing_of_python() -> None:
     lua = with_service(lambda: None)
 
     assert run(lua, "return type(service), getmetatable(service)") == (b"function", None)
+
+
+def test_words_of_an_error_are_cut(lua: LuaState) -> None:
+    error = error_of(lua, "error(('x'):rep(1000000))")
+
+    assert 1000 < len(error.words) < 3000
+    assert error.line == 1
+
+
+def test_exception_in_a_service_is_no_later_call_s() -> None:
+    lua = LuaState()
+    lua.add_library("prelude.lua", b"local _, service = ... service()", lambda: int("none"))
+
+    assert run(lua, "return 1") == (1,)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from capture.draft import Draft
+from capture.draft import MOST_ADDED_BYTES, Draft
 from capture.errors import ScriptError
 from tests.support.drafts import INVITE, a_draft
 from tests.support.filtering import Filter, run_on_sip, tags_of
@@ -284,3 +284,46 @@ def test_correlation_by_several_values_is_a_hash_of_them() -> None:
 @pytest.mark.parametrize("profile", ["call", "registration", "default"])
 def test_message_is_routed(profile: str) -> None:
     assert run_on_sip(f"route('{profile}')").changes == {"profile": profile}
+
+
+def test_payload_becomes_no_more_than_so_much_longer() -> None:
+    longest = len(INVITE) + MOST_ADDED_BYTES
+    draft = run_on_sip(f"set('payload', message.payload .. ('x'):rep({MOST_ADDED_BYTES}))")
+
+    error = error_of("set('payload', message.payload .. 'x')", draft)
+
+    assert len(draft.payload) == longest
+    assert "the payload may become 65536 bytes longer at most" in error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"tag('long', ('x'):rep({MOST_ADDED_BYTES + 1}))",
+        f"tag('a', ('x'):rep({MOST_ADDED_BYTES})) tag('b', 'x')",
+        f"set('from_user', ('x'):rep({MOST_ADDED_BYTES})) set('node', 'x')",
+        # Short ones go another way.
+        "for n = 1, 400 do tag('a' .. n, 'x') end for n = 1, 400 do tag('a' .. n, ('x'):rep(200)) end",
+    ],
+)
+def test_text_for_a_message_is_bounded(body: str) -> None:
+    assert "scripts may give a message 65536 characters at most" in error_of(body)
+
+
+def test_only_the_last_text_of_a_field_counts() -> None:
+    draft = run_on_sip("for n = 1, 5 do tag('long', (' '):rep(60000) .. n) set('node', ('x'):rep(5000)) end")
+
+    assert tags_of(draft) == {"long": " " * 60_000 + "5"}
+
+
+def test_text_that_was_undone_leaves_its_room() -> None:
+    draft = a_draft()
+    error_of("tag('long', ('x'):rep(60000)) error('no')", draft)
+    draft.undo(None)
+
+    assert len(str(tags_of(run_on_sip("tag('other', ('x'):rep(60000))", draft))["other"])) == 60_000
+
+
+@pytest.mark.parametrize("time_s", ["0", "os.time() + 2 * 86400", "2^52"])
+def test_time_that_no_sender_could_have_is_refused(time_s: str) -> None:
+    assert "time is a time from the year 2000 to tomorrow" in error_of(f"set('time', {time_s})")

@@ -170,3 +170,11 @@ def test_endless_loop_around_a_verdict_ends() -> None:
         run_on_sip("while true do pcall(function() error('x') end) end")
 
     assert caught.value.kind == "instructions"
+
+
+def test_reason_is_one_line_and_cut() -> None:
+    draft = run_on_sip("drop('\\27[31m\\n' .. ('x'):rep(1000000))")
+
+    assert draft.dropped is not None
+    assert draft.dropped.startswith("\\x1b[31m\\nx")
+    assert len(draft.dropped) < 250

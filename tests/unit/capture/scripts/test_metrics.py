@@ -178,6 +178,21 @@ def test_ways_to_name_a_series_do_not_fill_the_memory() -> None:
     assert taken < 50_000
 
 
+def test_long_labels_do_not_fill_the_memory() -> None:
+    metrics = Metrics(1000)
+
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            metrics.count(LUA, b"calls", 1, (b"a", b"x" * 100_000 + b"%d" % number))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert only(metrics).value == 100
+    assert taken < 50_000
+
+
 texts = st.binary(max_size=6) | st.sampled_from([b"calls", b"calls_total", b"trunk", b"a", b"b"])
 
 

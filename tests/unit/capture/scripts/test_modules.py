@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from capture.errors import ScriptError
+from capture.scripts.folder import MOST_BYTES
 from capture.scripts.modules import modules_below
 
 
@@ -36,3 +38,10 @@ def test_nothing_else_is_found(folder: Path, name: str) -> None:
 
 def test_folder_that_is_gone_has_no_modules(tmp_path: Path) -> None:
     assert modules_below(tmp_path / "none")("numbers") is None
+
+
+def test_module_that_is_too_long_is_refused(folder: Path) -> None:
+    (folder / "numbers.lua").write_bytes(b"-" * (MOST_BYTES + 1))
+
+    with pytest.raises(ScriptError, match=r"numbers\.lua: is longer than 1048576 bytes"):
+        modules_below(folder)("numbers")

@@ -221,3 +221,10 @@ def test_old_script_that_is_deleted_is_gone_also_where_another_needs_something_o
         assert worker.run().changes == {"custom:old": "one"}
         assert states_of(worker) == ["running"]
         assert "words" in worker.report("b.lua").load_error
+
+
+def test_module_that_is_too_long_is_named(scripts: Scripts) -> None:
+    scripts.save("words.lua", "-" * 2_000_000)
+    scripts.save("a.lua", REQUIRING)
+    with scripts.worker() as worker:
+        assert worker.report("a.lua").load_error == "words.lua: is longer than 1048576 bytes"
