@@ -5,9 +5,9 @@ from typing import NamedTuple
 from capture.errors import SchemaMismatch
 from capture.store.connection import Connection
 
-CODE_LEVEL = 6
+CODE_LEVEL = 7
 """The level of the newest revision in `migrations`, which this code knows."""
-NEEDED_LEVEL = 5
+NEEDED_LEVEL = 7
 """The oldest schema that this code can use."""
 
 
