@@ -87,10 +87,8 @@ LABELS: dict[str, Label] = {
     "data_header.parse_error": Label("Parse error"),
     "raw": Label("RAW"),
 }
-"""In the order of forms and columns: the UI takes it from the list, not from `position`."""
-
-UNLISTED = ("id", "create_date")
-"""Searchable, but columns that the UI makes by itself."""
+"""In the order of forms and columns: the UI takes it from the list, not from `position`. `id` and `create_date`
+are searchable, but columns that the UI makes by itself."""
 
 
 def mapping_rows(
@@ -125,12 +123,8 @@ def _row(message_class: MessageClass, node_name: str, known: dict[str, Field]) -
 
 
 def _fields(message_class: MessageClass, node_name: str, known: dict[str, Field]) -> list[dict[str, Any]]:
-    listed = [id_ for id_ in LABELS if id_ in known]
-    listed += [id_ for id_ in known if id_ not in LABELS and id_ not in UNLISTED]
     fields: list[dict[str, Any]] = []
-    for id_ in listed:
-        # Only a custom header or tag has no label: its own name.
-        label = LABELS.get(id_) or Label(id_.removeprefix("data_header."))
+    for id_, label in _labels(message_class, known):
         field = {
             "id": id_,
             "name": label.name,
@@ -139,13 +133,20 @@ def _fields(message_class: MessageClass, node_name: str, known: dict[str, Field]
             "form_type": "input",
         }
         fields.append(field | {"skip": False, "hide": label.hide} | label.extra)
-        if id_ == "data_header.method":
+        if id_ == "data_header.method" and message_class.is_sip:
             fields[-1]["form_default"] = METHODS[message_class]
         if id_ == "raw" and not message_class.is_sip:
             fields[-1]["hide"] = False
     if message_class.is_sip:
         fields += _controls(node_name)
     return [field | {"position": position} for position, field in enumerate(fields, 1)]
+
+
+def _labels(message_class: MessageClass, known: Iterable[str]) -> list[tuple[str, Label]]:
+    """Custom headers and tags come last, under their own names, be it that of a field of another class."""
+    standard = class_fields(message_class)
+    labels = [(id_, label) for id_, label in LABELS.items() if id_ in standard]
+    return labels + [(id_, Label(id_.removeprefix("data_header."))) for id_ in known if id_ not in standard]
 
 
 def _controls(node_name: str) -> list[dict[str, Any]]:

@@ -42,6 +42,18 @@ def test_what_scripts_set_is_listed_in_every_class_under_its_own_name() -> None:
         assert (field["name"], field["type"], field["form_type"]) == ("customer", "string", "input")
 
 
+@pytest.mark.parametrize("name", ["method", "msg_name", "proto"])
+def test_tag_called_as_a_field_of_another_class_is_a_field_like_any_other_tag(name: str) -> None:
+    for message_class in MessageClass:
+        row = row_of(message_class, script_names=[name])
+        assert [field["id"] for field in row["fields_mapping"]].count(f"data_header.{name}") == 1
+        if f"data_header.{name}" in class_fields(message_class):
+            assert row == row_of(message_class)
+        else:
+            field = field_of(row, f"data_header.{name}")
+            assert (field["name"], field["hide"], "form_default" in field) == (name, True, False)
+
+
 def test_guids_stay_the_same() -> None:
     assert row_of(MessageClass.CALL)["guid"] == "44362f39-4211-583c-a624-649e04182085"
 
