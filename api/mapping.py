@@ -87,8 +87,8 @@ LABELS: dict[str, Label] = {
     "data_header.parse_error": Label("Parse error"),
     "raw": Label("RAW"),
 }
-"""In the order of forms and columns: the UI takes it from the list, not from `position`. `id` and `create_date`
-are searchable, but columns that the UI makes by itself."""
+"""In the order of forms and columns: the UI takes it from the list, not from `position`. Of the searchable
+fields `id` and `create_date` are not here: the UI makes these columns by itself."""
 
 
 def mapping_rows(
