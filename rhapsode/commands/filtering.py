@@ -69,11 +69,12 @@ def enable_script(name: Name, data_dir: DataDir = None, config: Config = None) -
 
 def _known(settings: Settings, name: str) -> str:
     """The file's name; SettingsError when no worker, switch or folder has heard of it."""
-    script = f"{name.removesuffix(_SUFFIX)}{_SUFFIX}"
+    # A path is what the shell completes, and switches go by the name alone.
+    script = f"{Path(name).name.removesuffix(_SUFFIX)}{_SUFFIX}"
     filters = _read(settings)
     known = {*filters.off, *(each.name for each in filters.scripts)}
     known |= {f"{example.removesuffix(_SUFFIX)}{_SUFFIX}" for example in settings.filters.examples}
-    if script not in known and not (settings.lua_dir and (settings.lua_dir / Path(script).name).is_file()):
+    if script not in known and not (settings.lua_dir and (settings.lua_dir / script).is_file()):
         raise SettingsError(f"there is no filter script {script}: `rhapsode filter list` names them")
     return script
 

@@ -91,6 +91,20 @@ def test_person_disables_and_enables_a_script(filters: Path, tmp_path: Path, nam
     assert Switches(filters).read() == {}
 
 
+@pytest.mark.parametrize("path", ["scripts/new.lua", "../scripts/new", "./new.lua"])
+def test_script_that_is_named_by_a_path_is_the_one_that_is_switched(
+    filters: Path, tmp_path: Path, path: str
+) -> None:
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "new.lua").touch()
+
+    disabled = run(tmp_path, "disable", path, RHAPSODE_LUA_DIR=str(scripts))
+
+    assert disabled.output.startswith("new.lua is disabled")
+    assert list(Switches(filters).read()) == ["new.lua"]
+
+
 def test_who_is_behind_sudo_is_named(filters: Path, tmp_path: Path) -> None:
     run(tmp_path, "disable", "mask", SUDO_USER="alice-behind-sudo")
 
