@@ -26,7 +26,7 @@ CHUNK = "*.lua"
 
 _NEW_LINE = re.compile(rb"\r\n|\n\r|\r|\n")
 """As Lua counts lines."""
-_PLACE = re.compile(r"\*\.lua:([0-9]+)")
+_PLACE = re.compile(r"\*\.lua:([0-9]{1,9})(?![0-9])")
 _HASHES = {b"md5": hashlib.md5, b"sha1": hashlib.sha1, b"sha256": hashlib.sha256}
 
 
@@ -163,6 +163,8 @@ class _Chunk:
     def __init__(self, files: Iterable[_File]) -> None:
         self.calls: dict[str, list[str]] = {}
         """Names of the functions to run, by file."""
+        self.ends: dict[int, int] = {}
+        """How many files have come to their end at a line that says so."""
         self._parts: list[bytes] = []
         self._line = 1
         self._starts: list[int] = []
@@ -175,22 +177,30 @@ class _Chunk:
     def source(self) -> bytes:
         return b"".join(self._parts)
 
-    def origin(self, line: int) -> tuple[str, int]:
-        """The file and its line that a line of the chunk came from."""
+    def origin(self, line: int) -> tuple[str, int] | None:
+        """The file and its line that a line of the chunk came from; None: the chunk has no such line."""
+        if not 1 <= line <= self._line:
+            return None
         place = bisect_right(self._starts, line) - 1
         file, first = self._origins[place]
         return file, first + line - self._starts[place]
 
     def translate(self, words: str) -> str:
         """Words with every place of the chunk as one of a file."""
-        return _PLACE.sub(lambda place: "{}:{}".format(*self.origin(int(place[1]))), words)
+
+        def in_file(place: re.Match[str]) -> str:
+            origin = self.origin(int(place[1]))
+            return place[0] if origin is None else "{}:{}".format(*origin)
+
+        return _PLACE.sub(in_file, words)
 
     def locate(self, error: ScriptError) -> ScriptError:
         """The error at the place where it is in a file."""
         words = self.translate(error.words)
         if error.file != CHUNK or error.line is None:
             return ScriptError(error.kind, words, error.file, error.line)
-        return ScriptError(error.kind, words, *self.origin(error.line))
+        # A script may throw words that look like a place.
+        return ScriptError(error.kind, words, *(self.origin(error.line) or (None, None)))
 
     def _add_file(self, file: _File) -> None:
         name = file.script.name
@@ -202,6 +212,7 @@ class _Chunk:
             calls.append(f"e{len(self._starts)}")
             self._come_from(name, point.line)
             self._add(_entry(point, calls[-1]))
+        self.ends[self._line] = len(self.ends) + 1
         self._add(b"__homer.end_of_file();\n")
 
     def _come_from(self, file: str, line: int) -> None:
@@ -251,9 +262,18 @@ class _Joined:
             self._begin_next()
             self.state.call(top_level)
         except ScriptError as error:
+            self.files_run = min(self.files_run, len(self._files) - 1)
             return str(self._chunk.locate(error))
         finally:
             self._begin(None)
+        return self._find_lost()
+
+    def _find_lost(self) -> str | None:
+        """What is wrong where a script has taken away what files were to run, be it another one's."""
+        for at, names in enumerate(self._chunk.calls.values()):
+            if any(self.state.function(f"__homer.{name}") is None for name in names):
+                self.files_run = at
+                return f"{self._files[at].script.name}: its functions are lost: __homer is not for scripts"
         return None
 
     def _begin_next(self) -> None:
@@ -269,10 +289,12 @@ class _Joined:
         self.state.call(self._close)
         return functions
 
-    def _count_file(self) -> None:
-        # Not in Lua, where nothing can be asked for any more when a file has filled the memory.
-        self.files_run += 1
-        self._begin_next()
+    def _count_file(self, line: int) -> None:
+        # Not in Lua, where nothing can be asked for any more when a file has filled the memory. By the line,
+        # as a script may call what only the chunk should.
+        if (ended := self._chunk.ends.get(line)) is not None:
+            self.files_run = ended
+            self._begin_next()
 
     def _tag_names(self) -> tuple[Value, ...]:
         draft = self.host.draft
@@ -281,7 +303,7 @@ class _Joined:
     def _log(self, level: bytes, words: bytes, file: bytes, line: int) -> None:
         name = file.decode("utf-8", "replace")
         if name == CHUNK:
-            name, line = self._chunk.origin(line)
+            name, line = self._chunk.origin(line) or (name, line)
         self._say(level.decode(), self._chunk.translate(words.decode("utf-8", "replace")), name, line)
 
 

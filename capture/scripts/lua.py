@@ -27,7 +27,7 @@ _PLAIN = frozenset((bool, int, float, bytes, type(None)))
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 _BACKSTOP_BYTES = 448 * 1024 * 1024
 """Above a state's limit: only a single huge text, made between two looks of the hook, meets it."""
-_LOCATED = re.compile(r"(?P<file>[^\n]*?\.lua):(?P<line>[0-9]+): (?P<words>.*)", re.DOTALL)
+_LOCATED = re.compile(r"(?P<file>[^\n]*?\.lua):(?P<line>[0-9]{1,9}): (?P<words>.*)", re.DOTALL)
 _SHORTENED = "..."
 _MOST_SAID = 2000
 """Bytes of an error's words: a script may make them as long as it likes."""
@@ -170,6 +170,9 @@ class LuaState:
             # Lua shows the end of a long name only.
             end = file.removeprefix(_SHORTENED)
             file = next((known for known in self._files if known.endswith(end)), file)
+        if file not in self._files:
+            # Words that a script made up.
+            return ScriptError(kind, words)
         return ScriptError(kind, located["words"], file, int(located["line"]))
 
 

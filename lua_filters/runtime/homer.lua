@@ -601,7 +601,7 @@ environment.__homer = {
         return core.entry(select("#", ...) > 0 and with_globals(called, ...) or called)
     end,
     end_of_file = function()
-        count_file()
+        count_file(getinfo(2, "l").currentline)
     end,
 }
 

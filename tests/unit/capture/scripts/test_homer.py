@@ -269,3 +269,39 @@ def test_limits_hold_for_each_function() -> None:
         loaded.host.run(loaded.functions["a.lua"][0], a_draft())
 
     assert (raised.value.kind, raised.value.file, raised.value.line) == ("instructions", "a.lua", 2)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "__homer.end_of_file() __homer.end_of_file() error('here')",
+        "for _ = 1, 9 do __homer.end_of_file() end error('here')",
+        "__homer.end_of_file = function() end error('here')",
+    ],
+)
+def test_file_that_fails_is_the_one_left_out_whatever_it_calls(hostile: str) -> None:
+    folder = OldFolder(a=f"{hostile}\n{SET.format('a')}", b=SET.format("b"))
+
+    assert folder.scripts.errors == {"a.lua": "a.lua:1: here"}
+    assert folder.run(a_draft()).changes == {"custom:X-b": "b"}
+
+
+def test_functions_that_another_file_takes_away_are_missed() -> None:
+    folder = OldFolder(
+        a=SET.format("a"),
+        b="for name in pairs(__homer) do if name:find('%d') then __homer[name] = nil end end",
+    )
+
+    assert folder.scripts.errors == {"a.lua": "a.lua: its functions are lost: __homer is not for scripts"}
+
+
+@pytest.mark.parametrize("number", ["0", "99", "9" * 30, "9" * 5000])
+def test_line_that_there_is_not_is_left_as_a_script_has_it(number: str) -> None:
+    folder = OldFolder(a=f"function say() Print('*.lua:{number}: oh') error('*.lua:{number}: oh', 0) end")
+
+    with pytest.raises(ScriptError) as caught:
+        folder.run(a_draft())
+
+    assert folder.said == [("info", f"*.lua:{number}: oh", "a.lua", 1)]
+    assert caught.value.words.startswith(("oh", f"*.lua:{number[:1000]}"))
+    assert caught.value.line is None

@@ -613,3 +613,13 @@ def test_exception_in_a_service_is_no_later_call_s() -> None:
     lua.add_library("prelude.lua", b"local _, service = ... service()", lambda: int("none"))
 
     assert run(lua, "return 1") == (1,)
+
+
+@pytest.mark.parametrize("place", ["b.lua:1", "\033[2Jb.lua:1", "a.lua:" + "9" * 30, "../../a.lua:1"])
+def test_place_that_a_script_made_up_is_words(lua: LuaState, place: str) -> None:
+    lua.load("a.lua", b"")
+
+    error = error_of(lua, f"error([[{place}: oh]], 0)")
+
+    assert (error.file, error.line) == (None, None)
+    assert error.words == f"{place}: oh"
