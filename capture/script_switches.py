@@ -188,9 +188,11 @@ class Switches:
     def _note(self, words: str) -> None:
         """For who asks later who it was: the command line has no other log."""
         path = self.directory / HISTORY_NAME
-        with path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {words}\n")
-        self._hand_over(path)
+        try:
+            with path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {words}\n")
+        except OSError as error:
+            raise JournalError(f"{words}, but that cannot be noted in {path}: {error}") from error
 
     def _write_what_is_not(self) -> None:
         try:
@@ -234,24 +236,14 @@ class Switches:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         make_directory(self.directory)
-        self._hand_over(self.directory)
-        path = self.directory / LOCK_NAME
-        descriptor = lock(path, "process that writes the switches")
+        descriptor = lock(self.directory / LOCK_NAME, "process that writes the switches")
         try:
-            self._hand_over(path)
             yield
         finally:
             os.close(descriptor)
 
     def _save(self, path: Path, content: Off | _Strikes) -> None:
         write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-        self._hand_over(path)
-
-    def _hand_over(self, path: Path) -> None:
-        """What root makes belongs to the account of the service, or its workers could not read it."""
-        if os.geteuid() == 0:
-            owner = self.directory.parent.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
 
     def _signature(self) -> object:
         try:

@@ -8,6 +8,7 @@ import typer
 
 from rhapsode.commands.options import Config, DataDir
 from rhapsode.errors import SettingsError
+from rhapsode.owner import as_owner_of
 from rhapsode.settings import Settings, load_settings
 
 LIST_EXAMPLE = "Example: rhapsode journal aside list --data-dir /var/lib/rhapsode"
@@ -52,8 +53,10 @@ def replay_packets(data_dir: DataDir = None, config: Config = None) -> None:
     from capture.journal.aside import replay
 
     settings = load_settings({"data_dir": data_dir}, config)
-    target = settings.data_dir / "journal" / f"replay-{time.time_ns() // 1000}"
-    done = replay(_directory(settings), target, settings.journal)
+    journals = settings.data_dir / "journal"
+    target = journals / f"replay-{time.time_ns() // 1000}"
+    with as_owner_of(journals):
+        done = replay(_directory(settings), target, settings.journal)
     for line in done.skipped:
         typer.echo(f"skipped: {line}", err=True)
     typer.echo(f"{done.replayed} packets to be tried again" + (f", in {target}" if done.replayed else ""))

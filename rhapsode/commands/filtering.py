@@ -10,6 +10,7 @@ import typer
 from rhapsode.commands.looking import AsJson
 from rhapsode.commands.options import Config, DataDir
 from rhapsode.errors import SettingsError
+from rhapsode.owner import as_owner_of
 from rhapsode.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def disable_script(name: Name, data_dir: DataDir = None, config: Config = None) 
 
     settings = load_settings({"data_dir": data_dir}, config)
     script = _known(settings, name)
-    Switches(_directory(settings)).disable(script, _person())
+    with as_owner_of(settings.data_dir / "journal"):
+        Switches(_directory(settings)).disable(script, _person())
     typer.echo(f"{script} is disabled: workers that run stop it within a second")
 
 
@@ -58,7 +60,8 @@ def enable_script(name: Name, data_dir: DataDir = None, config: Config = None) -
 
     settings = load_settings({"data_dir": data_dir}, config)
     script = _known(settings, name)
-    was = Switches(_directory(settings)).enable(script, _person())
+    with as_owner_of(settings.data_dir / "journal"):
+        was = Switches(_directory(settings)).enable(script, _person())
     if {script, script.removesuffix(_SUFFIX)} & {*settings.filters.disabled}:
         typer.echo(f"{script} stays disabled: the setting filters.disabled names it")
     elif was is None:
