@@ -7,6 +7,7 @@ do is refused here, in words. Knows no Lua and no table.
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import starmap
 from typing import Literal, Protocol
 
 from capture.addresses import address_text, packed_address
@@ -35,7 +36,8 @@ SINK = "sink:"
 """Before the name of what another sink than the database is to get: `sink:target_name`, `sink:loki:KEY`."""
 MOST_TAG_CHARS = 64
 MOST_ADDED_BYTES = 65_536
-"""By which scripts may make a payload longer, and the characters of all other text that they set."""
+"""By which scripts may make a payload longer, and the characters of all other text that they set, with the
+names of tags."""
 MOST_REASON_CHARS = 200
 """Of why a packet was dropped; what is longer is cut. Reasons are kept and counted."""
 
@@ -63,7 +65,7 @@ class Draft:
         """Stands for the Lua state that knows its fields as they are now."""
         self._sip: SipMessage | None = None
         self._text_chars = 0
-        """Of all text in `changes` but the payload."""
+        """Of all text in `changes` but the payload, see `_chars_of`."""
 
     @property
     def is_sip(self) -> bool:
@@ -138,8 +140,10 @@ class Draft:
         checked, words = check(name, value)
         if words is not None:
             return words
-        chars = self._text_chars + _text_chars(checked) - _text_chars(self.changes.get(name))
-        if chars > MOST_ADDED_BYTES and isinstance(checked, str):
+        chars = self._text_chars + _chars_of(name, checked)
+        if name in self.changes:
+            chars -= _chars_of(name, self.changes[name])
+        if chars > MOST_ADDED_BYTES and chars > self._text_chars:
             return f"scripts may give a message {MOST_ADDED_BYTES} characters at most"
         self._text_chars = chars
         self.changes[name] = checked
@@ -148,7 +152,7 @@ class Draft:
     def tag(self, name: str, text: str) -> None:
         """Set a tag that could be written before, to a short text."""
         self.changes[name] = text
-        self._text_chars += len(text)
+        self._text_chars += len(name) + len(text)
 
     @property
     def added_bytes(self) -> int:
@@ -175,7 +179,7 @@ class Draft:
         """Go back to when these were all the changes, and nothing was dropped."""
         self.changes = {} if changes is None else changes
         self.dropped = self.seen_by = self._sip = None
-        self._text_chars = sum(map(_text_chars, self.changes.values()))
+        self._text_chars = sum(starmap(_chars_of, self.changes.items()))
 
 
 def reader_of(name: str) -> "Reader":
@@ -270,8 +274,9 @@ _READERS |= {name: _known_reader(place) for name, place in KNOWN_PLACES.items()}
 _READERS |= {"method": _read_method, "call_id": _read_call_id}
 
 
-def _text_chars(value: Value) -> int:
-    return len(value) if isinstance(value, str) else 0
+def _chars_of(name: str, value: Value) -> int:
+    """What a change holds of text that scripts made up."""
+    return (len(value) if isinstance(value, str) else 0) + (len(name) if name.startswith((TAG, SINK)) else 0)
 
 
 _Check = Callable[[str, Value], tuple[Value, str | None]]

@@ -22,6 +22,8 @@ _NOT_PREFETCHED = frozenset(["body"])
 """Costs more than asking."""
 _MOST_NAMES = 1000
 """Of fields whose reading is counted: scripts may ask for what is none."""
+_LONGEST_NAME = 100
+"""Of those, lest their names fill the memory. The longest tag has 71 characters."""
 _NOTHING = b"there is no packet while a script is loaded"
 
 Locate = Callable[[ScriptError], ScriptError]
@@ -108,7 +110,8 @@ class Host:
         field = name.decode("utf-8", "replace")
         reads = self._reads
         count = reads.get(field, 0) + 1
-        if (count > 1 or len(reads) < _MOST_NAMES) and field not in _NOT_PREFETCHED:
+        is_counted = len(field) <= _LONGEST_NAME and field not in _NOT_PREFETCHED
+        if is_counted and (count > 1 or len(reads) < _MOST_NAMES):
             reads[field] = count
             if count == _PREFETCH_AFTER and len(self._prefetched) < _MOST_PREFETCHED:
                 self._is_due = True

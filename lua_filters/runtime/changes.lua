@@ -10,7 +10,7 @@ local error, next, select, tostring, type, unpack = error, next, select, tostrin
 local find, floor, format, max, sub = string.find, math.floor, string.format, math.max, string.sub
 local read, write = core.read, core.write
 local guess, shown = names.guess, names.shown
-local check_packet, text = message.check_packet, message.text
+local check_packet, header_name, text = message.check_packet, message.header_name, message.text
 local OTHER_NAMES, TAG = message.OTHER_NAMES, message.TAG
 
 -- ---- fields ----
@@ -101,7 +101,7 @@ function environment.remove_header(...)
         error(format("remove_header: more than %d names", MOST_HEADERS), 2)
     end
     for index = 1, count do
-        headers[index] = text(headers[index], "remove_header: the name")
+        headers[index] = header_name(headers[index], "remove_header: the name")
     end
     local payload = read("payload")
     local changed, words = without_headers(payload, unpack(headers))

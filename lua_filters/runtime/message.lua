@@ -16,6 +16,7 @@ local guess, shown = names.guess, names.shown
 local decode = environment.json.decode
 
 local TAG = "custom:"
+local LONGEST_HEADER = 256 -- of a name; Python keeps a pattern for each
 
 local at_hand -- the object that the running entry point was given; nil while a script is loaded
 
@@ -200,8 +201,15 @@ local function or_nil(...)
     return ...
 end
 
+local function header_name(value, name)
+    if type(value) == "string" and #value > LONGEST_HEADER then
+        error(format("%s has at most %d bytes", name, LONGEST_HEADER), 3)
+    end
+    return text(value, name)
+end
+
 local function header(name)
-    return or_nil(core.header(text(name, "the name of a header")))
+    return or_nil(core.header(header_name(name, "the name of a header")))
 end
 
 -- What Python found in a session description, a line for each value: a name, a blank and the value. `media` and
@@ -254,6 +262,7 @@ environment.__message = {
         at_hand = object
     end,
     check_packet = check_packet,
+    header_name = header_name,
     text = text,
     TAG = TAG,
     COMMON = COMMON,

@@ -234,7 +234,7 @@ def test_what_filters_add_to_messages_is_told() -> None:
 
     a_pipeline(filters=_Enlarging()).process([a_record(a_packet()), a_record(a_packet())], 0, rows)
 
-    assert rows.added_bytes == 2 * 1050
+    assert rows.added_bytes == 2 * (1050 + len("custom:tag"))
 
 
 @pytest.mark.parametrize(

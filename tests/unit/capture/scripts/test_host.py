@@ -1,5 +1,7 @@
 """The message at hand, as Lua sees it."""
 
+import tracemalloc
+
 import pytest
 
 from capture.errors import ScriptError
@@ -216,3 +218,15 @@ def test_name_of_a_tag_that_is_not_utf8_is_the_same_each_time() -> None:
         scripts.host.run(scripts.entry("set"), draft)
 
     assert [draft.changes for draft in drafts] == [{"custom:\ufffd": "a3"}] * 3
+
+
+def test_names_of_fields_that_are_none_do_not_fill_the_memory() -> None:
+    scripts = Scripts("function entries.ask() for n = 1, 20 do read(n .. ('x'):rep(1000000)) end end")
+    tracemalloc.start()
+    try:
+        scripts.host.run(scripts.entry("ask"), a_draft())
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1_000_000

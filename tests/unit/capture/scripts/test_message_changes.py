@@ -214,6 +214,7 @@ def test_each_user_can_be_masked(field: str) -> None:
         ("remove_header()", "remove_header: the name is text, not nil"),
         ("remove_header('a', {})", "remove_header: the name is text, not a table"),
         ("remove_header(unpack({}, 1, 65))", "remove_header: more than 64 names"),
+        ("remove_header(('x'):rep(257))", "remove_header: the name has at most 256 bytes"),
         ("route('calls')", "route: a profile is one of call, registration, default"),
         ("route(nil)", "route: the profile is text, not nil"),
         ("remove_header(nil)", "remove_header: the name is text, not nil"),
@@ -304,6 +305,9 @@ def test_payload_becomes_no_more_than_so_much_longer() -> None:
         f"set('from_user', ('x'):rep({MOST_ADDED_BYTES})) set('node', 'x')",
         # Short ones go another way.
         "for n = 1, 400 do tag('a' .. n, 'x') end for n = 1, 400 do tag('a' .. n, ('x'):rep(200)) end",
+        # Names count, too.
+        "for n = 1, 1500 do tag(('a'):rep(50) .. n, '') end",
+        "for n = 1, 1500 do tag(('a'):rep(50) .. n, nil) end",
     ],
 )
 def test_text_for_a_message_is_bounded(body: str) -> None:

@@ -311,6 +311,11 @@ def test_method_with_a_dot_for_the_colon_is_told_so() -> None:
     assert error_of("message.header('Via')") == "a.lua:2: write message:header(…), with a colon"
 
 
+def test_header_with_a_name_that_is_none_is_an_error() -> None:
+    assert error_of("message:header(('x'):rep(257))") == "a.lua:2: the name of a header has at most 256 bytes"
+    assert value_of("message:header(('x'):rep(256))") == "nil"
+
+
 def test_header_without_a_name_is_an_error() -> None:
     assert error_of("message:header(nil)") == "a.lua:2: the name of a header is text, not nil"
 
