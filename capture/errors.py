@@ -15,6 +15,7 @@ CaptureError
 │   ├── SchemaMismatch
 │   └── PayloadCorrupt
 ├── ScriptError
+├── PcapError
 └── ConfigError
 """
 
@@ -96,6 +97,15 @@ class ScriptError(CaptureError):
         self.file = file
         self.line = line
         """Counted from 1; None where it is not known."""
+
+
+class PcapError(CaptureError):
+    """A capture file that cannot be read, or not to its end."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+        """`unreadable`, `foreign` (no capture at all), `cut` (in the middle of a packet) or `broken`."""
 
 
 class ConfigError(CaptureError):

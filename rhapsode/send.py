@@ -18,11 +18,11 @@ from capture.errors import HepError
 from capture.hep.chunks import GENERIC, MAGICS, MICROSECONDS, SECONDS, walk
 from capture.hep.decode import decode_packet
 from capture.hep.legacy import time_offset
+from capture.pcap.packets import read_hep
 from capture.route import MessageClass, classify, route_sip
 from capture.sip.parse import parse_message
 from capture.store.expiry import FOR_EVER, KeptSince
 from rhapsode.errors import SendError
-from rhapsode.pcap import read_hep
 from rhapsode.target import Target, connect
 
 _EARLIEST_US: Final = 946_684_800_000_000

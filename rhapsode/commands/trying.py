@@ -113,7 +113,7 @@ def _time_us(packet: "Packet") -> int:
 
 
 def _captured(path: Path, limit: int | None) -> "Iterator[Packet]":
-    from rhapsode.pcap import read_packets
+    from capture.pcap.packets import read_packets
 
     return islice(read_packets(path, warner()), limit)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from capture.draft import TAG
-from capture.errors import ScriptError
+from capture.errors import PcapError, ScriptError
 from capture.hep.packet import Packet
+from capture.pcap.packets import read_packets
 from capture.scripts.along import to_lua
 from capture.scripts.folder import SUFFIX, TEST_SUFFIX
 from capture.scripts.lua import Service, Value
@@ -20,7 +21,6 @@ from rhapsode.filters.changes import FIELDS, INTERNAL_NAMES
 from rhapsode.filters.difference import differing_lines
 from rhapsode.filters.given import LATEST_S, GivenPacket, given_field, transport_name
 from rhapsode.filters.trial import Trial, Tried
-from rhapsode.pcap import read_packets
 
 Refusal = tuple[None, bytes]
 
@@ -149,7 +149,7 @@ class Bench:
         if packets is None:
             try:
                 packets = list(read_packets(self._directory / _text(file), _say_nothing))
-            except (RhapsodeError, ValueError) as error:
+            except (PcapError, ValueError) as error:
                 return _refused(str(error))
             self._captures[file] = packets
         if not 1 <= number <= len(packets):

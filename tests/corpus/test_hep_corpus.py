@@ -13,7 +13,7 @@ from capture.hep.decode import decode_packet, read_any, read_common
 from capture.hep.encode import encode_packet
 from capture.hep.framing import Framer
 from capture.hep.packet import Packet, Reading
-from rhapsode.pcap import read_hep
+from capture.pcap.packets import read_hep
 from tests.support.captures import CORPUS, hep_packets
 
 CAPTURES = sorted(CORPUS.glob("*.pcap"))

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rhapsode.pcap import read_hep
+from capture.pcap.packets import read_hep
 from tests.support.rhapsode import Rhapsode, metrics, rhapsode_up, run, wait_for_outcomes
 from tests.support.sender import Sender, number_of
 

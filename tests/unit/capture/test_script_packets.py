@@ -6,8 +6,8 @@ from pathlib import Path
 import dpkt
 import pytest
 
+from capture.pcap.packets import read_hep
 from capture.script_packets import MOST_KEPT, as_capture, keep_packet
-from rhapsode.pcap import read_hep
 
 NOW_US = 1_700_000_000_123_456
 PACKET = b"HEP3\0\x0c\0\0\0\7\0\6"

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from capture.errors import JournalError
+from capture.pcap.packets import read_hep
 from capture.script_switches import (
     BROKEN_SUFFIX,
     BY_WORKER,
@@ -22,7 +23,6 @@ from capture.script_switches import (
     Switches,
     read_off,
 )
-from rhapsode.pcap import read_hep
 
 NOW_US = 1_700_000_000_000_000
 SHA, EDITED = "a" * 64, "b" * 64

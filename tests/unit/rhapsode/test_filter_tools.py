@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from capture.errors import ScriptError
+from capture.errors import CaptureError
 from rhapsode.cli import app
 from rhapsode.commands.trying import duration_us
 from rhapsode.errors import RhapsodeError
@@ -44,7 +44,7 @@ def test_what_cannot_be_is_told_in_words(
 
     done = CliRunner().invoke(app, ["filter", *arguments])
 
-    assert isinstance(done.exception, RhapsodeError | ScriptError)
+    assert isinstance(done.exception, RhapsodeError | CaptureError)
     assert words in str(done.exception)
 
 

@@ -16,7 +16,7 @@ from capture.hep.decode import decode_packet
 from capture.hep.framing import Framer
 from capture.hep.inflate import GZIP_MAGIC
 from capture.hep.legacy import time_offset
-from rhapsode.tcp_stream import StreamFramer, TcpStream
+from capture.pcap.tcp_stream import StreamFramer, TcpStream
 
 _ETHERNET_IPV4: Final = 0x0800
 _ETHERNET_IPV6: Final = 0x86DD

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from rhapsode.dissect import Dissector, is_hep
+from capture.pcap.dissect import Dissector, is_hep
 from tests.support.frames import ETHERNET, RAW_IP, TCP, ethernet, ipv4, ipv6, tcp, udp
 from tests.support.hep_bytes import SIP, a_hep3, legacy
 

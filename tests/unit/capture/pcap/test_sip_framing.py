@@ -2,7 +2,7 @@
 
 import pytest
 
-from rhapsode.sip_framing import HepOrSipFramer, SipFramer, is_sip
+from capture.pcap.sip_framing import HepOrSipFramer, SipFramer, is_sip
 from tests.support.hep_bytes import a_hep3
 
 INVITE = b"INVITE sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 5\r\n\r\nv=0\r\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 import dpkt
 import pytest
 
+from capture.errors import PcapError
 from capture.hep.decode import decode_packet
-from rhapsode.errors import SendError
-from rhapsode.pcap import read_hep, read_packets
+from capture.pcap.packets import read_hep, read_packets
 from tests.support.frames import (
     DESTINATION,
     ETHERNET,
@@ -69,7 +69,10 @@ def test_second_section_of_a_pcapng_has_its_own_interfaces_and_byte_order(tmp_pa
         + pcapng_packet(FRAMES[2], 5, ">")
     )
 
-    assert read(path)[0] == PACKETS[:2]
+    assert read(path) == (
+        PACKETS[:2],
+        ["1 frames of an interface that is not described cannot be read and were left out"],
+    )
 
 
 def test_simple_and_obsolete_packet_blocks_are_read(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_pcapng_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path, mis
     packets, warnings = read(path)
 
     assert packets == PACKETS[: len(packets)]
-    assert warnings == [f"{path} ends in the middle of a block"]
+    assert warnings == [f"{path} ends in the middle of packet {len(packets) + 1}"]
 
 
 def test_snap_length_leaves_out_what_it_cut_and_says_so(tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_file_that_is_no_capture_is_refused_in_words(tmp_path: Path, data: bytes
     path = tmp_path / "a.txt"
     path.write_bytes(data)
 
-    with pytest.raises(SendError, match="is not a packet capture: neither pcap nor pcapng"):
+    with pytest.raises(PcapError, match="is not a packet capture: neither pcap nor pcapng"):
         read(path)
 
 
@@ -145,14 +148,14 @@ def test_pcapng_block_with_an_impossible_length_is_refused(tmp_path: Path) -> No
     path = tmp_path / "a.pcapng"
     path.write_bytes(pcapng_section() + struct.pack("<II", 6, 3) + bytes(40))
 
-    with pytest.raises(SendError, match="is broken: a block of 3 bytes"):
+    with pytest.raises(PcapError, match="is broken at packet 1: a block of 3 bytes"):
         read(path)
 
 
 def test_missing_file_and_directory_are_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(SendError, match=r"cannot read .*: No such file or directory"):
+    with pytest.raises(PcapError, match=r"cannot read .*: No such file or directory"):
         read(tmp_path / "none.pcap")
-    with pytest.raises(SendError, match=r"cannot read .*: Is a directory"):
+    with pytest.raises(PcapError, match=r"cannot read .*: Is a directory"):
         read(tmp_path)
 
 
