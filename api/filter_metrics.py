@@ -64,14 +64,11 @@ def _counters(scripts: Sequence[FilterScript]) -> Iterator[Metric]:
 def _errors(scripts: Sequence[FilterScript]) -> Iterator[Metric]:
     errors = CounterMetricFamily(
         "rhapsode_filter_errors",
-        "Errors of a filter script, by the line; 0: not known.",
+        "Errors of a filter script, by the line in the text that failed; 0: not known.",
         labels=["script", "line"],
     )
     for each in scripts:
-        by_line = {0: 0}
-        for error in each.counts.errors:
-            by_line[error.line] = by_line.get(error.line, 0) + error.count
-        for line, times in by_line.items():
+        for line, times in ({0: 0} | each.counts.failed_in).items():
             errors.add_metric([each.name, str(line)], times)
     yield errors
 

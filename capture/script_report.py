@@ -9,12 +9,13 @@ import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from capture.errors import JournalError
 from capture.journal.directory import READ_LOCK, is_locked, make_directory
+from capture.text import in_one_line
 
 FILTERS_DIR = "filters"
 """Of reports, switches and kept packets, in the directory of the journals."""
@@ -25,11 +26,15 @@ find one: `min((ns // FIRST_BUCKET_NS).bit_length(), BUCKETS - 1)`."""
 BOUNDS_S = tuple((FIRST_BUCKET_NS << index) / 1e9 for index in range(BUCKETS - 1))
 MOST_REASONS = 50
 """Of drops told apart, and of lines with errors: what scripts make up must not fill the memory of others."""
+MOST_WORDS_CHARS = 2000
+"""Of what is said of an error, which may come out of a packet; what is longer is cut."""
 MOST_EARLIER = 2000
 """Series of earlier lives that are carried on. Labels that never come back would else add up for ever."""
 SCRIPT_LABEL = "script"
 OTHERS = "others"
 """The reason of drops beyond that. Errors beyond it count for line 0."""
+
+T = TypeVar("T")
 
 State = Literal["running", "switched off", "disabled", "not loaded"]
 """`switched off`: by itself, see `script_switches`; `disabled`: by a person or a setting."""
@@ -79,6 +84,9 @@ class ScriptReport(msgspec.Struct):
     """Change by `count_error` and `take_text`."""
     errors_of: str = ""
     """The hash of the text whose lines `errors` names."""
+    failed_in: dict[int, int] = {}
+    """How often each line failed, of whatever text: counters, which may not move when the script is edited.
+    0: not known, or one line too many."""
     latency: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
     """How many calls took so long, by bucket: see BUCKETS."""
     latency_ns: int = 0
@@ -107,6 +115,9 @@ class ScriptReport(msgspec.Struct):
         line = line or 0
         words = said_of(self.name, words).removeprefix(f"line {line}: ")
         self._add_errors(ScriptErrors(line, kind, words, 1, now_us))
+        if line not in self.failed_in and len(self.failed_in) >= MOST_REASONS:
+            line = 0
+        self.failed_in[line] = self.failed_in.get(line, 0) + 1
 
     def take_text(self, sha256: str) -> None:
         """From now on this text of the script runs: what line of another one failed says nothing any more."""
@@ -135,13 +146,16 @@ class ScriptReport(msgspec.Struct):
         return None
 
     def add_counts(self, other: "ScriptReport") -> None:
-        """Those of another worker, or of an earlier life, to these."""
+        """Those of another worker, or of an earlier life, to these.
+
+        Each is bounded, so that nothing need become one of `OTHERS` here and be missing where it was counted.
+        """
         self.calls += other.calls
         self.latency_ns += other.latency_ns
         for index, count in enumerate(other.latency[:BUCKETS]):
             self.latency[index] += count
-        for reason, times in other.drops.items():
-            self.count_drop(reason, times)
+        _add_up(self.drops, other.drops)
+        _add_up(self.failed_in, other.failed_in)
         self.errors_of = self.errors_of or other.errors_of
         for each in other.errors:
             same = other.errors_of in ("", self.errors_of)
@@ -317,12 +331,20 @@ def _runs(lock: Path, pid: int) -> bool:
 
 
 def said_of(script: str, words: str) -> str:
-    """The words of an error for one who knows which script it is of: `a.lua:3: oh` is `line 3: oh`."""
+    """The words of an error for one who knows which script it is of: `a.lua:3: oh` is `line 3: oh`. In one
+    line, and without what a terminal would obey."""
     place, _, rest = words.partition(": ")
     file, _, line = place.rpartition(":")
     if file == script and line.isdecimal():
-        return f"line {line}: {rest}"
-    return rest if place == script else words
+        words = f"line {line}: {rest}"
+    elif place == script:
+        words = rest
+    return in_one_line(words, MOST_WORDS_CHARS)
+
+
+def _add_up(counts: dict[T, int], others: dict[T, int]) -> None:
+    for key, count in others.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 def _past(errors: ScriptErrors) -> ScriptErrors:

@@ -11,6 +11,7 @@ import typer
 from rhapsode.commands.options import Config, DatabaseUrl, DataDir, Hep, Http
 from rhapsode.errors import SettingsError
 from rhapsode.settings import load_settings
+from rhapsode.terminal import printable
 
 if TYPE_CHECKING:
     from rhapsode.look.finding import Finding
@@ -99,7 +100,7 @@ def _print(findings: "list[Finding]") -> None:
     table.add_column(overflow="fold")
     for finding in findings:
         mark, style = marks[finding.state]
-        words = Text(finding.words)
+        words = Text(printable(finding.words))
         if finding.advice:
             words.append(f"\n→ {finding.advice}", "dim" if finding.state == "note" else "")
         table.add_row(Text(mark, style), finding.check, words)

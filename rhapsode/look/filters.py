@@ -14,6 +14,7 @@ from capture.script_report import MemoryReport, ScriptErrors
 from rhapsode.look.finding import Finding
 from rhapsode.look.table import plain_table
 from rhapsode.look.words import duration, in_bytes, short
+from rhapsode.terminal import printable
 
 GOES_ON_US = 300_000_000
 """A script that failed so lately is taken to fail still."""
@@ -35,7 +36,7 @@ def render(filters: Filters) -> RenderableType:
         return Text("no filter scripts: name their folder by --lua-dir or lua_dir, and see docs/lua.md")
     parts: list[RenderableType] = [_scripts(filters.scripts)]
     if words := [*warnings_of(filters), *_disabled(filters)]:
-        parts.append(Text("\n".join(words), style="yellow"))
+        parts.append(Text("\n".join(map(printable, words)), style="yellow"))
     parts += [lines for each in filters.scripts if (lines := _errors(each)) is not None]
     parts.append(Text("\n").join([_memory("cache", filters.cache), _memory("HashTable", filters.hash_table)]))
     return Group(*(piece for part in parts for piece in (part, "")))
@@ -93,7 +94,7 @@ def _scripts(scripts: list[FilterScript]) -> Table:
     for each in scripts:
         counts = each.counts
         shown.add_row(
-            each.name,
+            Text(printable(each.name)),
             "new" if counts.is_new_kind else "old",
             Text(each.state, style=_STYLES.get(each.state, "dim")),
             f"{counts.calls:,}",
@@ -120,7 +121,7 @@ def _errors(script: FilterScript) -> Text | None:
     errors = sorted(script.counts.errors, key=lambda error: -error.count)
     if not errors:
         return None
-    lines = [f"errors of {script.name}:", *map(_error, errors[:_MOST_ERRORS])]
+    lines = [f"errors of {printable(script.name)}:", *map(_error, errors[:_MOST_ERRORS])]
     if len(errors) > _MOST_ERRORS:
         lines.append(f"  and in {len(errors) - _MOST_ERRORS} more lines")
     return Text("\n".join(lines))
@@ -128,7 +129,7 @@ def _errors(script: FilterScript) -> Text | None:
 
 def _error(error: ScriptErrors) -> str:
     where = "earlier text" if error.is_past else f"line {error.line}" if error.line else "somewhere"
-    return f"  {error.count:,} × {where}: {error.words}"
+    return f"  {error.count:,} × {where}: {printable(error.words)}"
 
 
 def _memory(name: str, memory: MemoryReport) -> Text:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rhapsode.look.words import days, duration, in_bytes, rate
+from rhapsode.terminal import printable
 
 _TROUBLE = ("dropped", "failed", "refused", "malformed", "kernel_drops")
 """Packets that somebody will miss."""
@@ -127,7 +128,7 @@ def _foot(status: Json) -> Text:
     if status["aside"]:
         words = f"aside     {status['aside']:,} packets: see rhapsode journal aside list"
         lines.append(Text(words, style="yellow"))
-    lines += [Text(f"filters   {words}", style="yellow") for words in _filters(status["filters"])]
+    lines += [Text(f"filters   {printable(words)}", style="yellow") for words in _filters(status["filters"])]
     return Text("\n").join(lines)
 
 

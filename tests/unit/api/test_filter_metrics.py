@@ -88,6 +88,20 @@ def test_counts_do_not_go_back_when_a_worker_ends(tmp_path: Path) -> None:
     assert after["rhapsode_filter_calls_total", "mask.lua"] == 3
 
 
+def test_no_error_is_counted_again_when_the_script_is_edited(tmp_path: Path) -> None:
+    script = a_script()
+    script.take_text("first")
+    for line in (3, 3, 4):
+        script.count_error(line, "error", "words", 1)
+    script.take_text("second")
+    script.count_error(3, "error", "words", 1)
+
+    found = told(tmp_path, a_report(script))
+
+    errors = {key[2]: value for key, value in found.items() if key[0] == "rhapsode_filter_errors_total"}
+    assert errors == {"0": 0, "3": 3, "4": 1}
+
+
 def test_times_are_a_histogram(tmp_path: Path) -> None:
     script = a_script()
     for nanoseconds in (100, 700, 2_000_000, 20_000_000_000):

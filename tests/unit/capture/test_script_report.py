@@ -168,6 +168,7 @@ def test_reasons_that_a_script_makes_up_are_bounded() -> None:
     assert script.dropped == script.failed == MOST_REASONS + 20
     assert len(script.errors) == MOST_REASONS + 1
     assert (script.errors[-1].line, script.errors[-1].count) == (0, 20)
+    assert (len(script.failed_in), script.failed_in[0]) == (MOST_REASONS + 1, 20)
 
 
 def test_errors_are_counted_by_line_and_kind_with_the_last_words() -> None:
@@ -203,6 +204,38 @@ def test_lines_of_an_earlier_text_are_not_named_any_more_and_still_counted() -> 
     ]
 
 
+def test_counters_of_lines_stay_what_they_are_when_a_script_is_edited() -> None:
+    script, merged = ScriptReport("x.lua"), ScriptReport("x.lua")
+    script.take_text("first")
+    script.count_error(3, "error", "oh", 1)
+    script.count_error(3, "memory", "no", 1)
+    script.count_error(None, "error", "somewhere", 1)
+    before = {**script.failed_in}
+    script.take_text("second")
+    script.count_error(3, "error", "new", 3)
+
+    merged.take_text("second")
+    merged.add_counts(script)
+
+    assert before == {3: 2, 0: 1}
+    assert script.failed_in == merged.failed_in == {3: 3, 0: 1}
+
+
+def test_counters_of_several_workers_are_added_one_by_one_however_many_there_are() -> None:
+    first, second, merged = ScriptReport("x.lua"), ScriptReport("x.lua"), ScriptReport("x.lua")
+    for number in range(MOST_REASONS):
+        first.count_drop(f"first {number}")
+        second.count_drop(f"second {number}")
+        first.count_error(number + 1, "error", "oh", 1)
+        second.count_error(number + 1001, "error", "oh", 1)
+
+    merged.add_counts(first)
+    merged.add_counts(second)
+
+    assert merged.drops == first.drops | second.drops
+    assert merged.failed_in == first.failed_in | second.failed_in
+
+
 @pytest.mark.parametrize(("text", "line"), [("first", 3), ("second", 0)])
 def test_next_life_knows_lines_of_the_text_that_it_runs_only(text: str, line: int) -> None:
     before, now = a_worker(mask=0), a_worker(mask=0)
@@ -218,6 +251,8 @@ def test_next_life_knows_lines_of_the_text_that_it_runs_only(text: str, line: in
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("a.lua:3: \x1b[2J\nno", r"line 3: \x1b[2J\nno"),
+        ("x" * 2001, "x" * 1999 + "…"),
         ("a.lua:3: oh: no", "line 3: oh: no"),
         ("a.lua: oh", "oh"),
         ("b.lua:3: oh", "b.lua:3: oh"),

@@ -1,14 +1,16 @@
 """What a doctor, and `status`, say of filter scripts."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from api.filters import Filters, put_together
-from capture.script_report import FolderProblem, ScriptReport
+from capture.script_report import FolderProblem, ScriptErrors, ScriptReport
 from capture.script_switches import SwitchedOff
 from rhapsode.look.filters import GOES_ON_US, RECENT_US, examine_filters
+from rhapsode.look.filters import render as render_list
 from rhapsode.look.finding import Finding
 from rhapsode.look.status import status
 from rhapsode.look.table import render
@@ -155,3 +157,17 @@ def shown(found: dict[str, Any]) -> str:
     with console.capture() as captured:
         console.print(render(found))
     return captured.get()
+
+
+def test_list_writes_names_and_words_as_they_are_and_nothing_that_a_terminal_obeys() -> None:
+    script = a_script("[red]a\x1b[2J.lua")
+    script.errors = [ScriptErrors(3, "error", "oh\x1b[2J\nno", 1)]
+    filters = put_together([a_report(script)], {script.name: DISABLED})
+    console = Console(file=StringIO(), width=100, force_terminal=False)
+
+    console.print(render_list(filters))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+
+    assert shown.splitlines()[1].startswith("[red]a·[2J.lua  old   disabled")
+    assert "disabled: [red]a·[2J.lua: disabled by alice" in shown
+    assert "errors of [red]a·[2J.lua:\n  1 × line 3: oh·[2J·no\n" in shown
