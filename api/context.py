@@ -6,9 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.audit import Audit
 from api.auth.accounts import token_key
+from api.auth.api_tokens import ApiTokens
 from api.auth.limits import LoginLimits
 from api.auth.passwords import PasswordChecker
+from api.auth.standing import Standings
 from api.database import connect
 from api.search.run import Searcher
 from api.settings import ApiOptions, SearchSettings
@@ -30,6 +33,9 @@ class ApiContext:
         self.searcher = Searcher(self.engine, options.search, options.custom_headers, options.http.node_name)
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
+        self.standings = Standings(self.engine)
+        self.api_tokens = ApiTokens(self.engine)
+        self.audit = Audit(self.engine)
         self._token_key: bytes | None = None
         self._key_lock = asyncio.Lock()
 
@@ -48,6 +54,8 @@ class ApiContext:
     async def close(self) -> None:
         """Close every connection."""
         self.passwords.close()
+        await self.audit.close()
+        await self.api_tokens.close()
         await self.searcher.close()
         await self.engine.dispose()
         await self.health_engine.dispose()

@@ -5,14 +5,20 @@ ApiError
 │   └── BodyTooLarge
 ├── NotAuthenticated
 │   ├── TokenMissing
-│   └── TokenInvalid
+│   ├── TokenInvalid
+│   └── TokenRefused         an API token that may not be used here, or no more
 ├── AdminNeeded
+├── LoginNeeded              an API token where only a login will do
 ├── LoginRefused
 │   ├── LoginDisabled
 │   └── TooManyLogins
 ├── AccountError             a user that is not there, a password that cannot be
 ├── UnknownScript            no filter script of this name
 ├── FiltersUnavailable       filter scripts are out of reach from here
+├── ForeignPage              a page of another site has sent the request
+├── NotConfigured            the settings name no such server
+├── UpstreamError            another server (Prometheus, Loki, InfluxDB, Grafana) failed us
+│   └── UpstreamTimeout
 └── DatabaseError            the database is away, busy, or said no
     ├── DatabaseTimeout
     └── DatabaseMismatch
@@ -55,11 +61,22 @@ class TokenInvalid(NotAuthenticated):
         super().__init__("invalid or expired jwt")
 
 
+class TokenRefused(NotAuthenticated):
+    """An API token that may not be used from this address, or no more."""
+
+
 class AdminNeeded(ApiError):
     """Logged in, but not as an administrator."""
 
+    def __init__(self, words: str = "") -> None:
+        super().__init__(f"This API requires admin access. {words}".rstrip())
+
+
+class LoginNeeded(ApiError):
+    """What is asked for belongs to a user who is logged in, and an API token stands for none."""
+
     def __init__(self) -> None:
-        super().__init__("This API requires admin access.")
+        super().__init__("this needs a login: an API token is no user")
 
 
 class LoginRefused(ApiError):
@@ -98,6 +115,25 @@ class UnknownScript(ApiError):
 
 class FiltersUnavailable(ApiError):
     """What workers say of filter scripts is elsewhere, or the switches cannot be written."""
+
+
+class ForeignPage(ApiError):
+    """A browser sent it for a page of another site, with a cookie of ours."""
+
+    def __init__(self) -> None:
+        super().__init__("this is answered to our own pages only")
+
+
+class NotConfigured(ApiError):
+    """The settings name no server of this kind."""
+
+
+class UpstreamError(ApiError):
+    """Another server cannot be reached, refuses us, or answers what it should not."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """It did not answer in time."""
 
 
 class DatabaseError(ApiError):

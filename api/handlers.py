@@ -24,11 +24,17 @@ from api.errors import (
     BodyTooLarge,
     DatabaseError,
     FiltersUnavailable,
+    ForeignPage,
+    LoginNeeded,
     LoginRefused,
     NotAuthenticated,
+    NotConfigured,
     RequestError,
+    TokenRefused,
     TooManyLogins,
     UnknownScript,
+    UpstreamError,
+    UpstreamTimeout,
 )
 from api.schemas.common import DataError, LoginError, PlainError
 from api.wire import JsonAnswer
@@ -56,13 +62,20 @@ def _login(status: int, message: str) -> LoginError:
 ANSWERS: tuple[tuple[type[ApiError], int, Shape], ...] = (
     (BodyTooLarge, 413, _data),
     (RequestError, 400, _data),
+    # Not 401, which would tell the web UI to log its user out.
+    (TokenRefused, 403, _plain),
     (NotAuthenticated, 401, _plain),
     (AdminNeeded, 403, _plain),
+    (LoginNeeded, 400, _data),
     (TooManyLogins, 429, _login),
     (LoginRefused, 401, _login),
     (AccountError, 400, _data),
     (UnknownScript, 404, _data),
     (FiltersUnavailable, 503, _data),
+    (ForeignPage, 403, _plain),
+    (NotConfigured, 400, _data),
+    (UpstreamTimeout, 504, _data),
+    (UpstreamError, 502, _data),
     (DatabaseError, 503, _data),
     (ApiError, 500, _data),
 )

@@ -1,11 +1,27 @@
 """The settings of the HTTP API. Every field has its unit, range and meaning; nothing is read here."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 Seconds = Annotated[float, Field(gt=0)]
+
+RESERVED_PATHS: Final = frozenset(
+    "api assets call dashboard direct-login doc docs health metrics preference registration search transaction ws"
+    .split()
+)
+"""First parts of the paths that are the API's own or pages of the web UI."""
 
 
 class Part(BaseModel):
@@ -32,6 +48,10 @@ class AuthSettings(Part):
         default=10, ge=1, description="failed logins of one user or address within the window"
     )
     attempts_window_s: Seconds = Field(default=300, description="that window, in seconds")
+    api_tokens: bool = Field(default=True, description="whether API tokens are taken instead of a login")
+    api_token_header: str = Field(
+        default="Auth-Token", pattern=r"^[A-Za-z0-9-]+$", description="the header that an API token comes in"
+    )
 
 
 class SearchSettings(Part):
@@ -40,11 +60,106 @@ class SearchSettings(Part):
     limit: int = Field(default=200, ge=1, description="rows of an answer when the question names no limit")
     max_limit: int = Field(default=10_000, ge=1, description="most rows of an answer")
     transaction_limit: int = Field(default=10_000, ge=1, description="most messages of a transaction")
+    deduplicate: bool = Field(
+        default=False, description="leave out of transactions and exports what a second agent has sent too"
+    )
     deadline_s: Seconds = Field(
         default=30, description="longest time for one search, database and decoding together"
     )
     statement_timeout_s: Seconds = Field(default=30, description="longest time for one SQL statement")
     pool_size: int = Field(default=5, ge=1, le=100, description="database connections of the API")
+
+
+def _server_url(url: str) -> str:
+    """An address that leads to one server and nowhere else, without a slash at its end."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address begins with http:// or https:// and names a host")
+    if parts.port == 0 or not re.fullmatch(r"[A-Za-z0-9._:-]+", parts.hostname):
+        raise ValueError("an address names a host and perhaps a port")
+    if "@" in parts.netloc:
+        raise ValueError("user and password do not belong into the address: there are settings for them")
+    if "?" in url or "#" in url or "\\" in url or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("an address has a scheme, a host, a port and a path, and nothing else")
+    if {".", ".."} & set(unquote(parts.path).split("/")):
+        raise ValueError("the path of an address has no `.` or `..`")
+    return url.rstrip("/")
+
+
+def _secret_word(secret: SecretStr) -> SecretStr:
+    word = secret.get_secret_value()
+    if not (word.isascii() and word.isprintable() and " " not in word):
+        raise ValueError("a token has visible ASCII characters only")
+    return secret
+
+
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
+Token = Annotated[SecretStr, AfterValidator(_secret_word)]
+
+
+class ServerSettings(Part):
+    """Another server that users who are logged in may ask by way of the API."""
+
+    url: ServerUrl | None = Field(default=None, description="address of the server; none: it is not asked")
+    user: str = Field(default="", pattern=r"^[^:\x00-\x1f]*$", description="user name, for a server that wants one")
+    password: SecretStr | None = Field(default=None, description="the user's password")
+    token: Token | None = Field(default=None, description="token, for a server that wants one instead")
+    timeout_s: Seconds = Field(default=10, description="longest time for one answer, in seconds")
+    max_answer_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, description="largest answer taken")
+    verify_tls: bool = Field(default=True, description="whether the server's certificate is checked")
+    ca: Path | None = Field(
+        default=None, description="PEM certificates of authorities trusted for it; none: the system's"
+    )
+
+    @model_validator(mode="after")
+    def check_credentials(self) -> Self:
+        """One kind of them, and whole."""
+        if self.user and self.token is not None:
+            raise ValueError("give user and password, or a token, not both")
+        if (self.password is not None) != bool(self.user):
+            raise ValueError("user and password belong together: one of them is missing")
+        return self
+
+
+class PrometheusSettings(ServerSettings):
+    """Prometheus, or what speaks its API."""
+
+
+class LokiSettings(ServerSettings):
+    """Loki, or what speaks its API."""
+
+    tenant: str = Field(
+        default="", pattern=r"^[!-~]*$", description="tenant asked for; empty: none (`X-Scope-OrgID`)"
+    )
+    template: str = Field(
+        default='{job="heplify-server"} |~ "%callid%"',
+        description="query that the web UI begins with for a call",
+    )
+
+
+class InfluxdbSettings(ServerSettings):
+    """InfluxDB 1.x, or what speaks its API."""
+
+
+class GrafanaSettings(ServerSettings):
+    """Grafana."""
+
+    viewer_token: Token | None = Field(
+        default=None, description="token sent for users who are no administrators; none: nothing is sent"
+    )
+    path: str = Field(
+        default="grafana",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="path below which its pages are shown",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def keep_off_other_paths(cls, path: str) -> str:
+        """What begins otherwise is answered by the API or is a page of the web UI."""
+        if (first := path.partition("/")[0]) in RESERVED_PATHS:
+            raise ValueError(f"/{first} is taken: choose another path")
+        return path
 
 
 class ApiOptions(Part):
@@ -56,4 +171,8 @@ class ApiOptions(Part):
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     search: SearchSettings = SearchSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    loki: LokiSettings = LokiSettings()
+    influxdb: InfluxdbSettings = InfluxdbSettings()
+    grafana: GrafanaSettings = GrafanaSettings()
     custom_headers: tuple[str, ...] = ()

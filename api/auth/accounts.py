@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.auth.caller import ADMIN_GROUP
 from api.auth.passwords import generate_password, hash_password
 from api.auth.tokens import KEY_BYTES
 from api.database import connect
@@ -21,7 +22,6 @@ from api.errors import AccountError
 from api.settings import SearchSettings
 from api.tables import api_secret, users
 
-ADMIN_GROUP = "admin"
 ADMIN_NAME = "admin"
 ADMIN_LOCK = 0x52484150_41444D4E
 """Key of the advisory lock under which the first administrator is made: "RHAPADMN"."""
@@ -42,6 +42,7 @@ class Account(msgspec.Struct, frozen=True):
     lastname: str
     usergroup: str
     hash: str
+    login_epoch: int
 
     @property
     def is_admin(self) -> bool:
@@ -112,7 +113,12 @@ async def _ensure_admin(connection: AsyncConnection, password: str | None) -> st
 async def _set_password(connection: AsyncConnection, username: str, password: str) -> None:
     changed = 0
     if _can_be_a_name(username):
-        statement = update(users).where(users.c.username == username).values(hash=hash_password(password))
+        # Whoever is logged in by the old one is so no more.
+        statement = (
+            update(users)
+            .where(users.c.username == username)
+            .values(hash=hash_password(password), login_epoch=users.c.login_epoch + 1)
+        )
         changed = (await connection.execute(statement)).rowcount
     if changed == 0:
         raise AccountError(f"there is no user {username!r}")

@@ -24,6 +24,10 @@ class Claims(msgspec.Struct, frozen=True):
     displayname: str
     exp: int
     """When it expires, in seconds since the Unix epoch."""
+    jti: str = ""
+    """The login's own name, by which it can be ended (RFC 7519 4.1.7)."""
+    epoch: int = 0
+    """Of the account, when the token was made: see `Standing.epoch`."""
     externalauth: bool = False
     externaltype: str = ""
     avatar: str = ""

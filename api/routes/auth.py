@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth.accounts import find_account
-from api.auth.dependencies import CurrentUser
-from api.auth.login import login, token_for
+from api.auth.dependencies import CurrentUser, LoggedInUser
+from api.auth.login import end_login, login, token_for
 from api.context import Context
-from api.errors import RequestError
+from api.errors import LoginRefused, RequestError
 from api.schemas.auth import (
     AuthType,
     AuthTypes,
@@ -34,7 +33,7 @@ LOGIN_RESPONSES: Responses = {
 }
 PROFILE_RESPONSES: Responses = {
     200: describe_answer(ProfileAnswer, "The user"),
-    400: describe_answer(DataError, "The user is no longer there"),
+    400: describe_answer(DataError, "An API token, which is no user"),
     401: describe_answer(PlainError, "No login, or one that has expired"),
     503: REFUSED[503],
 }
@@ -46,9 +45,15 @@ async def log_in(
 ) -> JsonAnswer:
     """Log in by name and password; the token is for the header `Authorization: Bearer TOKEN`."""
     username, password = body.checked()
-    account = await login(context, username, password, request.client.host if request.client else "")
-    token = await token_for(context, account)
-    answer = LoginAnswer(token, account.guid, LoginUser(account.is_admin))
+    try:
+        account = await login(context, username, password, request.client.host if request.client else "")
+    except LoginRefused as refusal:
+        context.audit.note(request, username, "login refused", detail={"why": str(refusal)})
+        raise
+    token, expires_s = await token_for(context, account)
+    context.audit.note(request, account.username, "login")
+    lifetime_s = context.options.auth.token_minutes * 60
+    answer = LoginAnswer(token, account.guid, LoginUser(account.is_admin), expires_s, lifetime_s)
     return JsonAnswer(answer, 201, {"Cache-Control": "no-store"})
 
 
@@ -61,17 +66,20 @@ async def list_auth_types() -> JsonAnswer:
 
 
 @router.get("/users/profile", responses=PROFILE_RESPONSES)
-async def show_profile(user: CurrentUser, context: Context) -> JsonAnswer:
+async def show_profile(user: CurrentUser) -> JsonAnswer:
     """The user who is logged in."""
-    account = await find_account(context.engine, user.username)
-    if account is None:
+    if not user.login_id:
         raise RequestError("failed to get user profile")
-    profile = Profile(
-        guid=account.guid,
-        username=account.username,
-        displayname=account.displayname,
-        group=account.usergroup,
-        # What the token allows, not what the row says by now: that is what the other routes go by.
-        admin=user.useradmin,
+    return JsonAnswer(
+        ProfileAnswer(Profile(user.guid, user.username, user.displayname, user.usergroup, user.useradmin))
     )
-    return JsonAnswer(ProfileAnswer(profile))
+
+
+@router.post(
+    "/rhapsode/logout", status_code=204, responses={204: {"description": "Logged out"}, 401: REFUSED[401]}
+)
+async def log_out(request: Request, user: LoggedInUser, context: Context) -> Response:
+    """End this login: its token is refused from now on. Not Homer's, ours."""
+    await end_login(context, user)
+    context.audit.note(request, user, "logout")
+    return Response(status_code=204)

@@ -31,6 +31,10 @@ class LoginAnswer(msgspec.Struct):
     scope: str
     """The user's guid."""
     user: LoginUser
+    expires: int
+    """When the token expires, in seconds since the Unix epoch."""
+    expires_in: int
+    """The same, in seconds from now."""
 
 
 class AuthType(msgspec.Struct):

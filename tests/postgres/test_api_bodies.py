@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.auth.tokens import Claims, expiry, write_token
-from tests.support.api import an_api
+from tests.support.api import an_api, bearer
 
 KEY = b"k" * 32
 PATHS = ["/api/v3/search/call/data", "/api/v3/search/call/message", "/api/v3/call/transaction"]
@@ -64,7 +63,7 @@ broken = st.fixed_dictionaries({"timestamp": nearly_right | anything, "param": p
 )
 async def test_any_body_is_answered_without_a_failure(database_url: str, path: str, body: Any) -> None:
     async with an_api(database_url) as api:
-        api.context.remember_token_key(KEY)
+        api.trust(a="user")
         headers = {"Content-Type": "application/json"} | _token()
 
         answer = await api.client.post(path, content=json.dumps(body).encode(), headers=headers)
@@ -74,5 +73,4 @@ async def test_any_body_is_answered_without_a_failure(database_url: str, path: s
 
 
 def _token() -> dict[str, str]:
-    claims = Claims("a", useradmin=False, usergroup="user", displayname="A", exp=expiry(5))
-    return {"Authorization": f"Bearer {write_token(KEY, claims)}"}
+    return bearer("a")

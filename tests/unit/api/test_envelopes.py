@@ -1,7 +1,6 @@
 """Bad input to the whole application: always 4xx, always one of Homer's shapes. No database is there."""
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -9,11 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.auth.tokens import Claims, write_token
 from api.settings import HttpSettings
-from tests.support.api import Api, an_api
+from tests.support.api import KEY, Api, an_api, bearer
 
-KEY = b"k" * 32
 JSON = {"Content-Type": "application/json"}
 FORMAT = {"data": {}, "message": "request format is not correct"}
 MISSING = {"message": "missing or malformed jwt"}
@@ -21,14 +18,12 @@ INVALID = {"message": "invalid or expired jwt"}
 
 
 def a_token(**changes: Any) -> dict[str, str]:
-    facts = {"username": "alice", "useradmin": False, "usergroup": "user", "displayname": "A"}
-    claims = Claims(**(facts | {"exp": int(time.time()) + 60} | changes))
-    return {"Authorization": f"Bearer {write_token(KEY, claims)}"}
+    return bearer(**changes)
 
 
 def knows_key(api: Api) -> Api:
     """As if it had read its key before the database went away."""
-    api.context.remember_token_key(KEY)
+    api.trust(alice="user")
     return api
 
 
@@ -171,9 +166,11 @@ async def test_body_of_a_stranger_is_not_read() -> None:
 async def test_database_that_is_away_is_said_and_no_empty_answer() -> None:
     async with an_api() as api:
         login = await api.client.post("/api/v3/auth", json={"username": "a", "password": "b"})
-        profile = await knows_key(api).client.get("/api/v3/users/profile", headers=a_token())
+        api.context.remember_token_key(KEY)
+        profile = await api.client.get("/api/v3/users/profile", headers=a_token())
+        mapping = await knows_key(api).client.get("/api/v3/mapping/protocol", headers=a_token())
 
-    for answer in (login, profile):
+    for answer in (login, profile, mapping):
         assert (answer.status_code, answer.json()) == (503, {"data": {}, "message": "db data retrieve error"})
 
 

@@ -5,28 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from api.auth.tokens import KEY_BYTES, Claims, expiry, write_token
 from capture.script_report import FolderProblem, MemoryReport
 from capture.script_switches import LOCK_NAME, SwitchedOff, Switches
-from tests.support.api import Api, an_api
+from tests.support.api import Api, an_api, bearer
 from tests.support.filter_reports import SHA, a_report, a_script, kept
 
 FILTERS = "/api/v3/rhapsode/filters"
-KEY = bytes(KEY_BYTES)
-
-
-def logged_in(username: str = "alice", *, is_admin: bool = True) -> dict[str, str]:
-    claims = Claims(username, useradmin=is_admin, usergroup="admin", displayname="", exp=expiry(5))
-    return {"Authorization": f"Bearer {write_token(KEY, claims)}"}
-
-
-ADMIN, USER = logged_in(), logged_in("bob", is_admin=False)
+ADMIN, USER = bearer("alice"), bearer("bob")
 
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with an_api(data_dir=tmp_path) as api:
-        api.context.remember_token_key(KEY)
+        api.trust(alice="admin", bob="user")
         yield api
 
 
@@ -169,7 +160,7 @@ async def test_switch_that_cannot_be_written_is_an_error(api: Api, tmp_path: Pat
 
 async def test_api_on_another_machine_does_not_call_its_ignorance_an_empty_list() -> None:
     async with an_api() as api:
-        api.context.remember_token_key(KEY)
+        api.trust(alice="admin", bob="user")
         listed = await api.client.get(FILTERS, headers=ADMIN)
         switched = await api.client.post(f"{FILTERS}/mask.lua/disable", headers=ADMIN)
 

@@ -24,6 +24,8 @@ def some_claims(**changes: object) -> dict[str, object]:
         "externaltype": "",
         "displayname": "Alice A",
         "avatar": "",
+        "jti": "",
+        "epoch": 0,
         "exp": int(time.time()) + 60,
     }
     return claims | changes
@@ -42,7 +44,7 @@ def test_written_token_is_read_back() -> None:
     assert read_token(KEY, write_token(KEY, claims)) == claims
 
 
-def test_claims_are_those_that_homer_writes() -> None:
+def test_claims_are_those_that_homer_writes_and_what_ends_a_login() -> None:
     claims = Claims("alice", useradmin=False, usergroup="user", displayname="Alice A", exp=expiry(1))
 
     written = jwt.decode(write_token(KEY, claims), KEY, algorithms=["HS256"])

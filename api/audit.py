@@ -1,0 +1,122 @@
+"""The audit: who did what, and when.
+
+A change is noted in its own transaction: both are there or neither. What changes nothing, such as a payload
+that was looked at, is noted soon after, so that nobody waits for it. Knows no route.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.auth.caller import Caller
+from api.errors import DatabaseError
+from api.tables import audit
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.5
+"""What comes in meanwhile is written together."""
+RETRY_S = 5.0
+MOST_WAITING = 10_000
+"""Entries that wait for a database that is away; what comes then is in the log alone."""
+MOST_OBJECT_CHARS = 500
+MOST_DETAIL_BYTES = 20_000
+"""Of one entry as JSON. What is larger is named by its size: a mapping has hundreds of lines."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that somebody did."""
+
+    username: str
+    address: str
+    action: str
+    """Such as `create alias`, `view payload`, `login refused`."""
+    object: str = ""
+    """What it was done to: a guid, a name, Call-IDs."""
+    detail: Any = {}
+    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+
+
+class Audit:
+    """Entries on their way into the database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._waiting: deque[Entry] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def note(
+        self, request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None
+    ) -> None:
+        """Write this soon; `caller` is a name where nobody is logged in."""
+        entry = entry_of(request, caller, action, of, detail)
+        if len(self._waiting) >= MOST_WAITING:
+            log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
+            return
+        self._waiting.append(entry)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_soon())
+
+    async def flush(self) -> None:
+        """Write what waits; DatabaseError when that cannot be, and it waits on."""
+        while self._waiting:
+            entries = list(self._waiting)
+            async with self._engine.begin() as connection:
+                await write(connection, entries)
+            for _ in entries:
+                self._waiting.popleft()
+
+    async def close(self) -> None:
+        """Write what waits, if the database is there; say in the log what could not be written."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        try:
+            await self.flush()
+        except (DatabaseError, SQLAlchemyError):
+            for entry in self._waiting:
+                log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        while self._waiting:
+            try:
+                await self.flush()
+            except (DatabaseError, SQLAlchemyError) as error:
+                log.warning("the audit waits for the database: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+
+def entry_of(request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None) -> Entry:
+    """What is noted of a request."""
+    name = caller if isinstance(caller, str) else caller.shown
+    address = request.client.host if request.client else ""
+    return Entry(
+        name.replace("\0", "\ufffd")[:250],
+        address,
+        action,
+        of.replace("\0", "\ufffd")[:MOST_OBJECT_CHARS],
+        _bounded(detail or {}),
+    )
+
+
+async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+    """Write entries in the connection's transaction."""
+    if entries:
+        await connection.execute(insert(audit), [msgspec.structs.asdict(entry) for entry in entries])
+
+
+def _bounded(detail: Any) -> Any:
+    size = len(msgspec.json.encode(detail))
+    return detail if size <= MOST_DETAIL_BYTES else {"bytes": size}
