@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from capture.scripts.entry_points import EntryPoint, blank_out, find_entry_points, is_helper, is_new_kind
+from capture.text import in_one_line
 
 SUFFIX = ".lua"
 TEST_SUFFIX = "_test.lua"
 MOST_BYTES = 1024 * 1024
 """Of a script. What is larger is data, which belongs into a table to look up."""
+MOST_NAME_CHARS = 255
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -93,10 +95,10 @@ def read_folder(directory: Path) -> Folder:
     unread: dict[str, str] = {}
     taken: dict[str, str] = {}
     for path in paths:
-        if not _is_utf8(path.name):
-            # Reports, metrics and logs are: such a name could not be said, let alone be switched off.
+        if (words := _why_no_name(path.name)) is not None:
+            # It could not be said in reports, metrics and logs, let alone be switched off.
             name = os.fsencode(path.name).decode("utf-8", "replace")
-            unread[name] = "has a name that is not UTF-8"
+            unread[in_one_line(name, MOST_NAME_CHARS)] = words
             continue
         try:
             data = _read(path)
@@ -161,12 +163,12 @@ def _is_named_like_a_script(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.endswith(TEST_SUFFIX) and not name.startswith(".")
 
 
-def _is_utf8(name: str) -> bool:
+def _why_no_name(name: str) -> str | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "has a name that is not UTF-8"
+    return None if name.isprintable() else "has a name with characters that cannot be shown"
 
 
 def _read(path: Path) -> bytes:

@@ -18,6 +18,7 @@ import xxhash
 from capture.errors import ConfigError
 from capture.scripts.folder import Problem
 from capture.scripts.table_files import SUFFIXES, Found, Table, parse_table, table_of
+from capture.text import in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ AT_ONCE_BYTES = 256 * 1024
 """A file that no script names in its text is read when it is first looked up, if it is no larger: at worst,
 with 65,000 lines, that takes 0.2 s of the one second that a script has for a packet."""
 LOOK_S = 1.0
+_MOST_NAME_CHARS = 255
+_MOST_WORDS_CHARS = 500
 
 Answer = Found | tuple[None, bytes]
 """As `Found`, or None and words."""
@@ -166,7 +169,8 @@ class Tables:
         words = path if isinstance(path, str) else _read_if_changed(path, file, self._read)
         if words and file.table is not None:
             words += "; the version before it is used"
-        file.words = words or file.read_words
+        # It may say what stands in the file.
+        file.words = in_one_line(words or file.read_words, _MOST_WORDS_CHARS)
         if file.table is not None:
             self._tables[name] = file.table
         file.complain()
@@ -232,4 +236,4 @@ def _size(path: Path) -> int | str:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "replace")
+    return in_one_line(name.decode("utf-8", "replace"), _MOST_NAME_CHARS)

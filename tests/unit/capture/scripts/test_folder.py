@@ -64,6 +64,15 @@ def test_script_whose_name_is_not_utf8_is_left_out_and_named_as_far_as_it_can_be
     assert said(found) == ["m\ufffdsk.lua: has a name that is not UTF-8"]
 
 
+def test_script_whose_name_a_terminal_would_obey_is_left_out_and_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a\033[2J\nb.lua").write_text(CLEAN)
+
+    found = folder(tmp_path, a=CLEAN)
+
+    assert used(found) == ["a.lua"]
+    assert said(found) == [r"a\x1b[2J\nb.lua: has a name with characters that cannot be shown"]
+
+
 def test_directory_named_like_a_script_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.lua").mkdir()
 

@@ -72,6 +72,23 @@ def test_table_that_a_script_names_is_read_before_it_is_looked_up(folder: Folder
     assert folder.find("1") == b"x"
 
 
+def test_what_is_said_of_a_table_is_one_line_whatever_stands_in_it(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "\033[2J.csv"
+    column = "\033[31m" + "x" * 10_000
+    folder.write(f"{column},{column}\n1,2\n", name)
+
+    answer = wrong(folder.find("1", name))
+
+    (problem,) = folder.tables.problems
+    assert problem.name == r"\x1b[2J.csv"
+    assert problem.words.startswith(r"two columns are called \x1b[31mxxx")
+    assert len(problem.words) < 1000
+    assert [record.getMessage() for record in caplog.records] == [f"table {problem.name} {problem.words}"]
+    assert answer == f"{problem.name} {problem.words}"
+
+
 def test_names_of_tables_are_found_in_the_text_of_a_script() -> None:
     source = b"""
         local FILE = 'tables/numbers.csv'
