@@ -9,12 +9,14 @@ import logging
 import time
 from collections.abc import Callable, MutableSequence
 from pathlib import Path
+from typing import NamedTuple
 
 from capture.errors import JournalError, ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
 from capture.script_report import (
     FolderProblem,
+    ScriptReport,
     WorkerReport,
     filters_directory,
     read_report,
@@ -35,6 +37,20 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.4
 """How often files and switches are looked at. What has changed is taken into use when it looks the same
 twice, so that a file which is just being written is not."""
+
+
+class _Said(NamedTuple):
+    """What the log has of a script."""
+
+    state: str
+    why: str
+    load_error: str
+    sha256: str
+    """Of the text that runs."""
+
+    @classmethod
+    def of(cls, report: ScriptReport) -> "_Said":
+        return cls(report.state, report.why, report.load_error, report.sha256)
 
 
 class WorkerFilters:
@@ -111,23 +127,24 @@ class WorkerFilters:
     def _load(self) -> None:
         self._is_stale = False
         self._off = self._switches.read()
+        # As they are now: loading writes into the same reports.
+        before = {report.name: _Said.of(report) for report in self._report.scripts}
+        told = {str(problem) for problem in _to_tell(self._problems, self._report.scripts)}
         loaded = self._loader.load(self._off)
         self.engine.use(loaded.runners)
         # States that are replaced hold each other in cycles through Lua, and a worker collects hardly ever.
         gc.collect()
-        before = {report.name: (report.state, report.load_error) for report in self._report.scripts}
-        told = {str(problem) for problem in self._problems}
-        told |= {f"{report.name}: {report.load_error}" for report in loaded.reports}
         self._report.scripts, self._problems = loaded.reports, loaded.problems
         for report in loaded.reports:
-            if report.load_error and before.get(report.name, ("", ""))[1] != report.load_error:
-                kept = "its last good version runs on" if report.state == "running" else "it does not run"
-                log.error("script %s cannot be loaded: %s; %s", report.name, report.load_error, kept)
-            elif before.get(report.name) != (report.state, report.load_error):
-                log.info("script %s: %s", report.name, report.why or report.state)
-        for problem in loaded.problems:
+            said = before.pop(report.name, None)
+            if said != _Said.of(report):
+                _say(report, said)
+        for name in before:
+            _log_of(logging.INFO, f"script {name}", "is gone, and runs no more")
+        for problem in _to_tell(loaded.problems, loaded.reports):
             if str(problem) not in told:
-                log.warning("scripts: %s", problem)
+                place = f"scripts: {problem.name}" if problem.name else "scripts"
+                _log_of(logging.WARNING, place, problem.words)
 
     def _blame(self, death: ScriptDeath, received: bytes | None) -> None:
         script = next(
@@ -165,3 +182,32 @@ class WorkerFilters:
             if str(error) != self._complaint:
                 log.warning("%s", error)
             self._complaint = str(error)
+
+
+def _to_tell(problems: list[FolderProblem], reports: list[ScriptReport]) -> list[FolderProblem]:
+    """What else there is to say of a file that cannot be loaded is of no use to anybody."""
+    broken = {report.name for report in reports if report.load_error}
+    return [problem for problem in problems if problem.name not in broken]
+
+
+def _say(report: ScriptReport, before: _Said | None) -> None:
+    """Say in the log what has become of a script."""
+    name = f"script {report.name}"
+    if report.load_error and (before is None or before.load_error != report.load_error):
+        kept = "its last good version runs on" if report.state == "running" else "it does not run"
+        _log_of(logging.ERROR, name, f"cannot be loaded: {report.load_error}; {kept}")
+    elif report.state == "switched off" and before is not None:
+        pass  # The worker that switched it off has said so.
+    elif report.state != "running":
+        why = report.why if report.state == "disabled" else f"{report.state}: {report.why}"
+        _log_of(logging.INFO, name, why)
+    elif before is not None and before.state == "running" and not before.load_error:
+        _log_of(logging.INFO, name, "has changed, and runs as it is now")
+    else:
+        _log_of(logging.INFO, name, "running")
+
+
+def _log_of(level: int, name: str, words: str) -> None:
+    # The name is in the template, by which equal lines are told: one script's must not hold up another's.
+    template = name.replace("%", "%%") + ": %s"
+    log.log(level, template, words)

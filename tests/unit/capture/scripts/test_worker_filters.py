@@ -1,6 +1,7 @@
 """A worker's scripts over its life: loaded, changed, broken, switched off, and what is said of each."""
 
 import gc
+import logging
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -389,3 +390,65 @@ def test_value_too_large_to_be_kept_is_said(scripts: Scripts, caplog: pytest.Log
         worker.run()
 
     assert "a.lua:2: HashTable: 5000325 bytes are too many for one value" in caplog.text
+
+
+def test_what_becomes_of_a_script_is_in_the_log_step_by_step(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with scripts.worker() as worker:
+
+        def said() -> list[tuple[str, str]]:
+            caplog.clear()
+            worker.turn()
+            return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+        scripts.save("a.lua", TAG % "one")
+        assert said() == [("INFO", "script a.lua: running")]
+        scripts.save("a.lua", BROKEN)
+        level, words = said()[0]
+        assert level == "ERROR"
+        assert words.startswith("script a.lua: cannot be loaded: line ")
+        assert words.endswith("; its last good version runs on")
+        assert said() == []
+        scripts.save("a.lua", TAG % "one")
+        assert said() == [("INFO", "script a.lua: running")]
+        scripts.save("a.lua", TAG % "two")
+        assert said() == [("INFO", "script a.lua: has changed, and runs as it is now")]
+        scripts.switches.disable("a.lua", "somebody")
+        assert said() == [("INFO", "script a.lua: disabled by somebody")]
+        scripts.switches.enable("a.lua", "somebody")
+        assert said() == [("INFO", "script a.lua: running")]
+        (scripts.folder / "a.lua").unlink()
+        assert said() == [("INFO", "script a.lua: is gone, and runs no more")]
+
+
+def test_every_script_has_its_own_line_in_the_log(scripts: Scripts, caplog: pytest.LogCaptureFixture) -> None:
+    # Lines of one template are counted from the sixth on, so that a folder of twenty must not share one.
+    caplog.set_level(logging.INFO)
+    for number in range(10):
+        scripts.save(f"good_{number}%.lua", TAG % "one")
+        scripts.save(f"bad_{number}%.lua", BROKEN)
+        scripts.save(f"odd_{number}.lua", "")
+
+    with scripts.worker():
+        lines = [record.getMessage() for record in caplog.records]
+
+    assert "script good_3%.lua: running" in lines
+    assert "scripts: odd_3.lua: is empty" in lines
+    assert len({record.msg for record in caplog.records}) == len(lines) == 40
+
+
+def test_nothing_but_its_error_is_said_of_a_file_that_cannot_be_loaded(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripts.save("a.lua", "x = = 1\n")
+    with scripts.worker() as worker:
+        broken = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        scripts.save("a.lua", "x = 1\n")
+        worker.turn()
+
+        assert len(broken) == 1
+        assert broken[0].startswith("script a.lua: cannot be loaded: line 1: unexpected symbol")
+        assert "has no function that is run for packets" in caplog.text
