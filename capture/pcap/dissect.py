@@ -34,7 +34,10 @@ LINK_TYPES: Final = _RAW_IP | _LOOPBACK | {LINK_ETHERNET, LINK_LINUX_COOKED, LIN
 """What `Dissector.feed` can read."""
 
 _TCP: Final = 6
+_TCP_HEADER_BYTES: Final = 20
+_SYN: Final = 0x02
 _UDP: Final = 17
+_IPV4_HEADER_BYTES: Final = 20
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _SKIPPED_EXTENSIONS: Final = frozenset([0, 43, 60, 135])
@@ -45,6 +48,17 @@ _LEGACY_PROTOCOLS: Final = frozenset([6, 17, 22, 50, 132])
 
 _MAX_UNFINISHED: Final = 256
 """Fragmented datagrams that are kept while the missing part may come."""
+_FRAGMENTS_US: Final = 60_000_000
+"""So long a receiver waits for the rest (RFC 1122 3.3.2): a fragment that comes later is of another datagram
+that was given the same number."""
+_MAX_PIECES: Final = 1_400
+"""Of one datagram: 64 KiB in the smallest packets that IPv4 allows."""
+_MAX_PIECES_BYTES: Final = 2 * 65_536
+
+MOST_STREAMS: Final = 4_096
+"""Directions of TCP connections that are followed; that which was silent longest goes first."""
+MOST_HELD_BYTES: Final = 64 * 1024 * 1024
+"""Of what all of them hold, because it is not whole."""
 
 
 def is_hep(datagram: bytes) -> bool:
@@ -109,10 +123,26 @@ class Dissector:
         """Frames of which the capture holds only the beginning."""
         self._wanted = wanted
         self._fragments: OrderedDict[tuple[bytes, bytes, int, int], _Fragments] = OrderedDict()
-        self._streams: dict[_Flow, TcpStream] = {}
+        self._streams: OrderedDict[_Flow, TcpStream] = OrderedDict()
+        self._streams_bytes = 0
+        self._time_us = 0
 
-    def feed(self, link_type: int, frame: bytes) -> list[Carried]:
-        """What is whole with this frame; frames of other protocols give nothing."""
+    @property
+    def streams(self) -> int:
+        """How many directions of TCP connections are followed."""
+        return len(self._streams)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of what is not whole."""
+        return self._streams_bytes + sum(fragments.bytes for fragments in self._fragments.values())
+
+    def feed(self, link_type: int, frame: bytes, time_us: int = 0) -> list[Carried]:
+        """What is whole with this frame; frames of other protocols give nothing.
+
+        `time_us` tells fragments of one datagram from those of a later one with the same number.
+        """
+        self._time_us = time_us
         try:
             packet = _network_packet(link_type, frame)
             datagram = _ip_datagram(packet) if packet else None
@@ -130,16 +160,22 @@ class Dissector:
 
     def finish(self) -> list[Carried]:
         """What waits behind segments that the capture does not hold."""
-        return [
-            found for flow, stream in self._streams.items() for found in _carried(flow, _TCP, stream.finish())
-        ]
+        found: list[Carried] = []
+        while self._streams:
+            found += self._give_up_oldest()
+        return found
 
     def _join(self, fragment: _Datagram) -> _Datagram | None:
-        fragments = self._fragments.setdefault(fragment.key, _Fragments())
+        fragments = self._fragments.get(fragment.key)
+        if fragments is None or abs(self._time_us - fragments.begun_us) > _FRAGMENTS_US:
+            fragments = self._fragments[fragment.key] = _Fragments(self._time_us)
         body = fragments.add(fragment)
         if body is not None:
             del self._fragments[fragment.key]
             return _Datagram(fragment.key, 0, False, body)
+        if fragments.is_hopeless:
+            del self._fragments[fragment.key]
+            raise _Cut
         if len(self._fragments) > _MAX_UNFINISHED:
             self._fragments.popitem(last=False)
         return None
@@ -154,16 +190,39 @@ class Dissector:
     def _tcp(self, datagram: _Datagram) -> list[Carried]:
         segment = datagram.body
         sequence, _, header_words, flags = struct.unpack_from(">IIBB", segment, 4)
-        body = segment[(header_words >> 4) * 4 :]
+        header = (header_words >> 4) * 4
+        if not _TCP_HEADER_BYTES <= header <= len(segment):
+            raise _Cut
+        body = segment[header:]
         flow = _flow(datagram)
+        found: list[Carried] = []
         stream = self._streams.get(flow)
-        if stream is None:
-            stream = self._streams[flow] = TcpStream(self._wanted.framer())
-        if flags & 0x02:
+        if flags & _SYN:
             sequence = (sequence + 1) % (1 << 32)
-            if stream.first != sequence:
-                stream = self._streams[flow] = TcpStream(self._wanted.framer(), sequence)
-        return _carried(flow, _TCP, stream.add(sequence, body)) if body else []
+            if stream is not None and stream.first != sequence:
+                # Another connection on the same ports: what the old one held is of it alone.
+                found += self._give_up(flow)
+                stream = None
+        if stream is None:
+            stream = TcpStream(self._wanted.framer(), sequence if flags & _SYN else None)
+            self._streams[flow] = stream
+        self._streams.move_to_end(flow)
+        if body:
+            before = stream.held_bytes
+            found += _carried(flow, _TCP, stream.add(sequence, body))
+            self._streams_bytes += stream.held_bytes - before
+        while len(self._streams) > MOST_STREAMS or self._streams_bytes > MOST_HELD_BYTES:
+            found += self._give_up_oldest()
+        return found
+
+    def _give_up_oldest(self) -> list[Carried]:
+        return self._give_up(next(iter(self._streams)))
+
+    def _give_up(self, flow: "_Flow") -> list[Carried]:
+        """What waits behind segments that the capture does not hold."""
+        stream = self._streams.pop(flow)
+        self._streams_bytes -= stream.held_bytes
+        return _carried(flow, _TCP, stream.finish())
 
 
 _Flow = tuple[bytes, bytes, bytes]
@@ -210,6 +269,8 @@ def _ip_datagram(packet: bytes) -> _Datagram | None:
 def _ipv4_datagram(packet: bytes) -> _Datagram:
     length, identification, fragment = struct.unpack_from(">HHH", packet, 2)
     header = (packet[0] & 0x0F) * 4
+    if header < _IPV4_HEADER_BYTES:
+        raise _Cut
     # A length of 0 is left by network cards that cut the packet themselves (TCP segmentation offload).
     body = packet[header : length or None]
     if length > len(packet):
@@ -246,16 +307,26 @@ def _ipv6_datagram(packet: bytes) -> _Datagram:
 class _Fragments:
     """The pieces of one IP packet (RFC 791 3.2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun_us: int) -> None:
+        self.begun_us = begun_us
+        self.bytes = 0
         self._pieces: dict[int, bytes] = {}
         self._size: int | None = None
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether there are more pieces, or of more bytes, than any packet has."""
+        return len(self._pieces) > _MAX_PIECES or self.bytes > _MAX_PIECES_BYTES
+
     def add(self, fragment: _Datagram) -> bytes | None:
         """The whole body once every piece is there."""
-        self._pieces[fragment.offset] = fragment.body
+        known = self._pieces.get(fragment.offset, b"")
         if not fragment.more:
             self._size = fragment.offset + len(fragment.body)
-        if self._size is None:
+        if len(fragment.body) > len(known):
+            self._pieces[fragment.offset] = fragment.body
+            self.bytes += len(fragment.body) - len(known)
+        if self._size is None or self.bytes < self._size:
             return None
         body = bytearray()
         for offset, piece in sorted(self._pieces.items()):

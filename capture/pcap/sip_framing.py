@@ -1,6 +1,7 @@
 """SIP by itself, without HEP around it: what looks like it, and a TCP stream cut into its messages.
 
-Source: RFC 3261 7.5 and 18.3. A stream may also be one of HEP: its first bytes tell.
+Source: RFC 3261 7.5 and 18.3. A stream may also be one of HEP: its first bytes tell. The time is linear in
+the bytes fed, also one byte at a time: what has been searched is not searched again.
 """
 
 import re
@@ -11,67 +12,93 @@ from capture.hep.framing import Framer
 
 MOST_BYTES: Final = 1024 * 1024
 """Of a message on TCP; what claims more is none."""
+MOST_HEAD_BYTES: Final = 64 * 1024
+"""Of its start line and headers; what goes on longer is none."""
+_MOST_LINE_BYTES: Final = 8 * 1024
+"""Of a start line, some more than the pattern below lets through."""
 
 _START: Final = re.compile(
     rb"(?:SIP/2\.0 [1-6][0-9]{2}(?=[ \r\n])|[A-Za-z0-9.!%*_+`'~-]{1,32} [^\s]{1,4096} SIP/2\.0(?=\r?\n))"
 )
 _NEXT_START: Final = re.compile(rb"(?<=\n)" + _START.pattern)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_LONGEST_END: Final = 4
 _CONTENT_LENGTH: Final = re.compile(rb"^(?:Content-Length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?$", re.I | re.M)
 
 
 def is_sip(datagram: bytes) -> bool:
-    """Whether a datagram begins with the start line of a SIP message."""
-    return _START.match(datagram) is not None
+    """Whether a datagram begins with the start line of a SIP message, perhaps behind empty lines."""
+    return _START.match(datagram.lstrip(b"\r\n")) is not None
 
 
 class SipFramer:
     """One direction of a connection; what stands between two messages is passed over."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held = bytearray()
+        self._needed = 1
+        """With fewer bytes held there is nothing to do."""
+        self._searched = 0
+        """So many of them have been searched for what is open."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes held."""
+        return len(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that are whole with these bytes."""
-        self._held += data
+        held = self._held
+        held += data
         found: list[bytes] = []
-        while self._held:
-            length = self._message_bytes()
+        at = 0
+        while len(held) - at >= self._needed:
+            length = self._message_bytes(at)
             if length is None:
                 break
             if length:
-                found.append(self._held[:length])
+                found.append(bytes(held[at : at + length]))
             else:
-                length = self._rubbish_bytes()
-            self._held = self._held[length:]
+                length = self._rubbish_bytes(at)
+            at += length
+            self._needed, self._searched = 1, 0
+        del held[:at]
         return found
 
     def finish(self) -> None:
         """Forget what is not whole."""
-        self._held = b""
+        self._held.clear()
+        self._needed, self._searched = 1, 0
 
-    def _message_bytes(self) -> int | None:
+    def _message_bytes(self, at: int) -> int | None:
         """How long the message is that begins here; 0: none does; None: that is still open."""
-        held = self._held
-        head_end = _HEAD_END.search(held)
-        if not is_sip(held):
+        held, available = self._held, len(self._held) - at
+        if _START.match(held, at) is None:
             # Without the end of its line, a start line cannot be told from anything else.
-            is_open = b"\n" not in held and not held.startswith(b"\r")
-            return None if is_open and len(held) < MOST_BYTES else 0
+            if held[at] in b"\r\n" or available >= _MOST_LINE_BYTES:
+                return 0
+            if held.find(b"\n", at + self._searched) >= 0:
+                return 0
+            self._searched = available
+            return None
+        head_end = _HEAD_END.search(held, at + max(0, self._searched - _LONGEST_END), at + MOST_HEAD_BYTES)
         if head_end is None:
-            return None if len(held) < MOST_BYTES else 0
-        length = _CONTENT_LENGTH.search(held, 0, head_end.start())
-        size = head_end.end() + (int(length[1]) if length else 0)
+            self._searched = available
+            return None if available < MOST_HEAD_BYTES else 0
+        length = _CONTENT_LENGTH.search(held, at, head_end.start())
+        size = head_end.end() - at + (int(length[1]) if length else 0)
         if size > MOST_BYTES:
             return 0
-        return size if size <= len(held) else None
+        self._needed = size
+        return size if size <= available else None
 
-    def _rubbish_bytes(self) -> int:
+    def _rubbish_bytes(self, at: int) -> int:
         """How far it is to the next line that may begin a message."""
-        following = _NEXT_START.search(self._held, 1)
+        following = _NEXT_START.search(self._held, at + 1)
         if following is not None:
-            return following.start()
-        return self._held.rfind(b"\n") + 1 or len(self._held)
+            return following.start() - at
+        behind_line = self._held.rfind(b"\n", at) + 1
+        return (behind_line or len(self._held)) - at
 
 
 class HepOrSipFramer:
@@ -80,7 +107,13 @@ class HepOrSipFramer:
     def __init__(self) -> None:
         self._framer: Framer | SipFramer | None = None
 
+    @property
+    def pending(self) -> int:
+        """Bytes held."""
+        return 0 if self._framer is None else self._framer.pending
+
     def feed(self, data: bytes) -> list[bytes]:
+        """The packets or messages that are whole with these bytes."""
         if self._framer is None:
             is_hep = any(magic in data for magic in MAGICS)
             self._framer = Framer() if is_hep else SipFramer()

@@ -8,12 +8,18 @@ from typing import Final, Protocol
 
 MAX_WAITING: Final = 256
 """Segments beyond a hole that are kept while the missing one may come."""
+MAX_WAITING_BYTES: Final = 1024 * 1024
+"""The same, of their content."""
 
 _SEQUENCES: Final = 1 << 32
 
 
 class StreamFramer(Protocol):
     """Cuts a stream of bytes into packets."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes held."""
 
     def feed(self, data: bytes) -> Sequence[object]:
         """The packets that are whole now, as bytes; anything else is no packet."""
@@ -31,6 +37,12 @@ class TcpStream:
         self._next = first
         self._framer = framer
         self._waiting: dict[int, bytes] = {}
+        self._waiting_bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Of segments that wait, and of a packet that is not whole."""
+        return self._waiting_bytes + self._framer.pending
 
     def add(self, sequence: int, body: bytes) -> list[bytes]:
         """The packets that are whole with this segment."""
@@ -39,8 +51,9 @@ class TcpStream:
         held = self._waiting.get(sequence, b"")
         if len(body) > len(held):
             self._waiting[sequence] = body
+            self._waiting_bytes += len(body) - len(held)
         packets = self._take_ready()
-        if len(self._waiting) > MAX_WAITING:
+        while len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             packets += self._cross_hole()
         return packets
 
@@ -63,7 +76,9 @@ class TcpStream:
             ahead = self._ahead(sequence)
             if ahead > 0:
                 break
-            body = self._waiting.pop(sequence)[-ahead or None :]
+            body = self._waiting.pop(sequence)
+            self._waiting_bytes -= len(body)
+            body = body[-ahead or None :]
             self._next = ((self._next or 0) + len(body)) % _SEQUENCES
             packets += [item for item in self._framer.feed(body) if isinstance(item, bytes)]
         return packets
