@@ -19,7 +19,7 @@ from capture.interpret import KEYED_SIP_FIELDS, Interpreter, Meaning
 from capture.route import MessageClass, classify
 from capture.row import Flag, Json
 from capture.sip.message import SipMessage
-from capture.sip.parse import parse_with_headers
+from capture.sip.parse import header_values, parse_with_headers
 
 Admit = Callable[[str], bool]
 """Whether a tag of this name may be stored; waits for the database where the name is new."""
@@ -62,7 +62,7 @@ class Reviser:
             if name[:7] != TAG:
                 break
         else:
-            return packet, self._tagged(meaning, changes), draft.time_us
+            return packet, self._tagged(packet, meaning, changes), draft.time_us
         if not _OF_PACKET.isdisjoint(changes):
             packet = _revised_packet(packet, changes)
             if "protocol_type" in changes and changes["protocol_type"] != meaning.protocol_type:
@@ -85,9 +85,10 @@ class Reviser:
             self._admitted.add(name)
         return True
 
-    def _tagged(self, meaning: Meaning, changes: Mapping[str, Value]) -> Meaning:
+    def _tagged(self, packet: Packet, meaning: Meaning, changes: Mapping[str, Value]) -> Meaning:
         """With tags, and nothing else changed: what most scripts do to most messages."""
-        overlay, key_extra = self._taken_as_they_are(meaning, changes) or self._taken(meaning, changes)
+        as_they_are = self._taken_as_they_are(meaning, changes)
+        overlay, key_extra = as_they_are or self._taken(packet, meaning, changes)
         if not overlay:
             return meaning
         # By position, in the order of the fields: by name it takes 0.8 µs more.
@@ -113,11 +114,14 @@ class Reviser:
         tags = cast("dict[str, str]", changes)
         return tags, tags
 
-    def _taken(self, meaning: Meaning, changes: Mapping[str, Value]) -> "_Tags":
+    def _taken(self, packet: Packet, meaning: Meaning, changes: Mapping[str, Value]) -> "_Tags":
         overlay: dict[str, Json] = {}
         key_extra = {**meaning.key_extra} if meaning.key_extra else {}
         for name, value in changes.items():
-            if value is None or self._is_admitted(name):
+            if value is None:
+                if key_extra.pop(name, None) is not None or _is_header(name, packet, meaning):
+                    overlay[name] = None
+            elif self._is_admitted(name):
                 overlay[name] = _json(value)
                 if value:
                     key_extra[name] = _text(value)
@@ -168,8 +172,9 @@ class Reviser:
             node_name = _text(changes["node_name"]) or None
         key_extra = {**custom}
         for name, value in tags.items():
-            key_extra[name] = _text(value)
-            overlay[name] = _json(value)
+            if value is not None or name in key_extra or name in overlay or _is_header(name, packet, meaning):
+                key_extra[name] = _text(value)
+                overlay[name] = _json(value)
         if "call_id" in texts:
             call_id = _text(changes["call_id"])
         if call_id and call_id != sid:
@@ -239,6 +244,11 @@ def _revised_packet(packet: Packet, changes: Mapping[str, Value]) -> Packet:
         if end in given:
             given[end] = packed_address(str(given[end]))
     return msgspec.structs.replace(packet, **given)
+
+
+def _is_header(tag: str, packet: Packet, meaning: Meaning) -> bool:
+    """Whether what was taken away would show again where settings come to name a header of the payload."""
+    return meaning.message_class.is_sip and bool(header_values(packet.payload, tag[len(TAG) :]))
 
 
 def _message_class(changes: Mapping[str, Value], meaning: Meaning, packet: Packet) -> MessageClass:

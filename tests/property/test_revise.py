@@ -1,5 +1,6 @@
 """Whatever scripts do to a message: its row gives it back, and it is found by what it shows."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -187,6 +188,31 @@ def test_tag_that_is_taken_away_asks_for_no_name() -> None:
     Reviser(INTERPRETER, lambda name: not asked.append(name)).revise(draft, None)
 
     assert asked == ["agent"]
+
+
+@pytest.mark.parametrize("protocol_type", [1, 100])
+def test_tag_that_was_not_there_leaves_the_row_as_it_was_when_it_is_taken_away(protocol_type: int) -> None:
+    packet = a_packet(SIP, protocol_type)
+    draft = Draft(packet, INTERPRETER.interpret(packet, None), 1)
+    moved = Draft(packet, draft.meaning, 1)
+    draft.write("custom:agent", None)
+    moved.write("custom:agent", None)
+    moved.write("source_port", 5080)
+
+    unchanged, (_, meaning) = revised(draft), revised(moved)
+
+    assert unchanged == (packet, draft.meaning)
+    assert "fields" not in (meaning.extra or {})
+
+
+def test_header_that_no_setting_names_is_taken_away_for_when_one_does() -> None:
+    packet = a_packet(SIP.replace(b"X-Trunk", b"x-other"))
+    draft = Draft(packet, INTERPRETER.interpret(packet, None), 1)
+    draft.write("custom:X-Other", None)
+
+    _, meaning = revised(draft)
+
+    assert (meaning.extra or {})["fields"] == {"custom:X-Other": None}
 
 
 @given(st.sampled_from([5, 34, 54, 100]), st.lists(other_changes, max_size=5))
