@@ -17,7 +17,7 @@ from api.routes import auth, docs, filters, mapping, search, status, transaction
 from api.settings import ApiOptions
 
 METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
-EXPOSED_HEADERS = ["X-Rhapsode-Incomplete", "X-Rhapsode-Warning", "Retry-After"]
+EXPOSED_HEADERS = ["X-Rhapsode-Incomplete", "X-Rhapsode-Warning", "X-Rhapsode-Skipped", "Retry-After"]
 
 
 def create_app(options: ApiOptions) -> FastAPI:

@@ -114,7 +114,7 @@ def _row(message_class: MessageClass, node_name: str, known: dict[str, Field]) -
         "partition_step": 10,
         "create_index": {},
         "create_table": "",
-        "correlation_mapping": _correlation(message_class),
+        "correlation_mapping": correlation_mapping(message_class),
         "fields_mapping": _fields(message_class, node_name, known),
         "fields_settings": {},
         "schema_mapping": {},
@@ -166,20 +166,22 @@ def _controls(node_name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _correlation(message_class: MessageClass) -> list[dict[str, Any]]:
-    """Homer's rules, where to look for what belongs to a message of this class."""
+def correlation_mapping(message_class: MessageClass) -> list[dict[str, Any]]:
+    """Homer's rules, where to look for what belongs to a message of this class.
+
+    Other legs come first and tell their session ids, so that the logs and RTCP of every leg are found.
+    """
     if message_class.is_sip:
-        rules = [
-            _rule("data_header.callid", MessageClass.LOG, "sid"),
-            _rule("data_header.callid", MessageClass.RTCP, "sid"),
-            _rule("protocol_header.correlation_id", message_class, "sid"),
-        ]
+        legs = _rule("protocol_header.correlation_id", message_class, "sid")
+        rules = [legs | {"append_sid": True}]
         if message_class is MessageClass.CALL:
             # Kamailio's and SEMS's B2BUAs name the other leg so.
             script = "data.map(function (callid) { return callid + '_b2b-1'; })"
             leg = _rule("data_header.callid", MessageClass.CALL, "data_header.callid")
-            rules.append(leg | {"input_function_js": script})
-        return rules
+            rules.append(leg | {"input_function_js": script, "append_sid": True})
+        return rules + [
+            _rule("data_header.callid", other, "sid") for other in (MessageClass.LOG, MessageClass.RTCP)
+        ]
     if message_class is MessageClass.ISUP:
         return []
     return [

@@ -6,19 +6,15 @@ from fastapi import APIRouter, Depends, Request
 
 from api.auth.dependencies import CurrentUser
 from api.context import Context
-from api.leaving import unless_gone
+from api.routes.correlated import find_calls
 from api.schemas.common import REFUSED
-from api.schemas.rows import RowShape, oldest_first, transaction_of
+from api.schemas.rows import RowShape, transaction_of
 from api.schemas.search import (
     TRANSACTION_EXAMPLE,
     SearchObject,
     TransactionAnswer,
-    answer_headers,
-    call_ids_of,
     keys_of,
-    strict_classes_of,
 )
-from api.search.transaction import find_transaction
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
 
 router = APIRouter(tags=["search"])
@@ -34,22 +30,9 @@ RESPONSES = REFUSED | {201: describe_answer(TransactionAnswer, "The calls' messa
     openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
 async def show_transaction(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
-    """All messages of the given Call-IDs, over every class, as the web UI draws them."""
-    options = context.options
-    call_ids = [call_id for value in strict_classes_of(body).values() for call_id in call_ids_of(value)]
-    if not body.asks_node(options.http.node_name):
-        call_ids = []
-    from_us, to_us = body.window
-    finding = find_transaction(
-        context.searcher,
-        call_ids,
-        from_us,
-        to_us,
-        limit=options.search.transaction_limit,
-        without=body.parameters.whitelist or (),
-    )
-    page = await unless_gone(request, finding)
-    shape = RowShape(options.http.node_name.lower(), options.custom_headers)
-    data = transaction_of(oldest_first(page.rows), shape)
+    """All messages of the given Call-IDs, and what the mapping's rules join to them."""
+    found = await find_calls(request, context, body)
+    shape = RowShape(context.options.http.node_name.lower(), context.options.custom_headers)
+    data = transaction_of(found.messages, shape)
     answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data)
-    return JsonAnswer(answer, 201, answer_headers(page.incomplete))
+    return JsonAnswer(answer, 201, found.headers)

@@ -198,13 +198,17 @@ def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(chain.from_iterable(rows)))
 
 
-def answer_headers(incomplete: str | None, warnings: Sequence[str] = ()) -> dict[str, str]:
+def answer_headers(
+    incomplete: str | None, warnings: Sequence[str] = (), skipped: Sequence[str] = ()
+) -> dict[str, str]:
     """What an answer says about itself; a warning may quote what the user wrote, so it is percent-encoded."""
     headers = {}
     if incomplete is not None:
         headers["X-Rhapsode-Incomplete"] = incomplete
     if warnings:
         headers["X-Rhapsode-Warning"] = _header_text("; ".join(warnings)[:MAX_WARNING_CHARS])
+    if skipped:
+        headers["X-Rhapsode-Skipped"] = _header_text("; ".join(skipped)[:MAX_WARNING_CHARS])
     return headers
 
 

@@ -6,14 +6,16 @@ limit, with the window, or with the deadline, and says which.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from api.errors import DatabaseError, DatabaseTimeout
-from api.search.buckets import Buckets
+from api.search.buckets import MAX_GROUP, Buckets
 from api.search.catalog import Catalog
 from api.search.decide import Found
 from api.search.query import NOTHING, Position, Query
@@ -22,9 +24,11 @@ from api.search.script_names import ScriptNames
 from api.search.snapshot import Snapshot, open_snapshot
 from api.search.walk import Held, Payloads, Walk
 from api.settings import SearchSettings
-from capture.route import MessageClass
 
 log = logging.getLogger(__name__)
+
+MAX_BESIDE = 2
+"""Further connections that one session asks at the same time."""
 
 Incomplete = Literal["limit", "time"]
 
@@ -64,6 +68,21 @@ class Searcher:
         """End the scanner processes; the engine belongs to who made it."""
         await self.scanners.close()
 
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """A snapshot of its own."""
+        settings = self._settings
+        return open_snapshot(
+            self._engine, self.catalog, min(settings.statement_timeout_s, settings.deadline_s)
+        )
+
+    def has_room(self) -> bool:
+        """Whether a connection is free, and another one after that: nobody else is to wait for this one.
+
+        True until the next await, so that who asks for a connection at once need not wait for it.
+        """
+        pool = self._engine.pool
+        return isinstance(pool, QueuePool) and pool.checkedout() + 1 < pool.size()
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Session"]:
         """One snapshot and one deadline. When that is reached the block is left, and the session says so.
@@ -74,12 +93,7 @@ class Searcher:
         session = Session(self)
         timeout = asyncio.timeout(settings.deadline_s)
         try:
-            async with (
-                timeout,
-                open_snapshot(
-                    self._engine, self.catalog, min(settings.statement_timeout_s, settings.deadline_s)
-                ) as snapshot,
-            ):
+            async with timeout, self.snapshot() as snapshot:
                 session.snapshot = snapshot
                 yield session
         except (TimeoutError, DatabaseError) as error:
@@ -122,7 +136,6 @@ class Session:
         self._searcher = searcher
         self.walks: list[Walk] = []
         self.held = Held()
-        self._buckets: dict[tuple[frozenset[MessageClass], int, int], dict[MessageClass, list[Buckets]]] = {}
         self.timed_out = False
 
     async def find(
@@ -137,39 +150,80 @@ class Session:
 
         `first_group`: how many buckets to ask at once from the start, where few calls are expected to match.
         """
-        asked = [query for query in queries if query.where != NOTHING and query.from_us <= query.to_us]
+        asked = [query for query in queries if _can_match(query)]
         if not asked or limit <= 0:
             return []
-        buckets = await self._buckets_of(asked)
+        buckets = await self.snapshot.buckets(
+            {query.message_class for query in asked},
+            min(query.from_us for query in asked),
+            max(query.to_us for query in asked),
+        )
         walks = [
-            Walk(
-                self.snapshot,
-                query,
-                buckets[query.message_class],
-                payloads=self._searcher.payloads,
-                scanners=self._searcher.scanners,
-                held=self.held,
-                custom_headers=self._searcher.custom_headers,
-                after=after,
-                node=self._searcher.node,
-                first_group=first_group,
-            )
+            self._walk(self.snapshot, query, buckets[query.message_class], after, first_group)
             for query in asked
         ]
-        self.walks += walks
         for walk in walks:
             await walk.run(limit + 1)
         return walks
 
-    async def _buckets_of(self, queries: Sequence[Query]) -> dict[MessageClass, list[Buckets]]:
-        place = (
-            frozenset(query.message_class for query in queries),
-            min(query.from_us for query in queries),
-            max(query.to_us for query in queries),
+    async def find_each(self, queries: Sequence[Query], limit: int) -> list[Walk | None]:
+        """The walk of each query, in their order; None where nothing can match.
+
+        They go on side by side as far as connections are free. Each of those has a snapshot of its own, which
+        may show what was stored since this one; the deadline is that of this session.
+        """
+        walks: list[Walk | None] = [None] * len(queries)
+        ahead = deque(index for index, query in enumerate(queries) if _can_match(query) and limit > 0)
+
+        async def follow(snapshot: Snapshot) -> None:
+            while ahead:
+                index = ahead.popleft()
+                query = queries[index]
+                buckets = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
+                walk = self._walk(snapshot, query, buckets[query.message_class], None, MAX_GROUP)
+                walks[index] = walk
+                await walk.run(limit + 1)
+
+        async def follow_beside() -> None:
+            async with self._searcher.snapshot() as snapshot:
+                await follow(snapshot)
+
+        beside: list[asyncio.Task[None]] = []
+        try:
+            while len(beside) < min(MAX_BESIDE, len(ahead) - 1) and self._searcher.has_room():
+                beside.append(asyncio.create_task(follow_beside()))
+                # Its connection is taken before the next one is asked for.
+                await asyncio.sleep(0)
+            await follow(self.snapshot)
+            await asyncio.gather(*beside)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+        return walks
+
+    def _walk(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        buckets: Sequence[Buckets],
+        after: Position | None,
+        first_group: int,
+    ) -> Walk:
+        walk = Walk(
+            snapshot,
+            query,
+            buckets,
+            payloads=self._searcher.payloads,
+            scanners=self._searcher.scanners,
+            held=self.held,
+            custom_headers=self._searcher.custom_headers,
+            after=after,
+            node=self._searcher.node,
+            first_group=first_group,
         )
-        if place not in self._buckets:
-            self._buckets[place] = await self.snapshot.buckets(*place)
-        return self._buckets[place]
+        self.walks.append(walk)
+        return walk
 
     def page(self, limit: int) -> Page:
         """The newest of what all walks have found, each message once."""
@@ -180,3 +234,7 @@ class Session:
         if len(rows) > limit or any(walk.full for walk in self.walks):
             return Page(rows[:limit], "limit", None)
         return Page(rows, None, None)
+
+
+def _can_match(query: Query) -> bool:
+    return query.where != NOTHING and query.from_us <= query.to_us

@@ -48,17 +48,22 @@ class Snapshot:
     def __init__(self, reading: Reading, catalog: Catalog) -> None:
         self._reading = reading
         self._catalog = catalog
+        self._buckets: dict[MessageClass, Sequence[Buckets]] = {}
 
     async def buckets(
         self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
     ) -> dict[MessageClass, list[Buckets]]:
         """For each class the partitions that hold times of the window, newest first, one by one."""
-        buckets = await self._catalog.buckets(self._reading, message_classes)
+        wanted = frozenset(message_classes)
+        if unknown := wanted - self._buckets.keys():
+            self._buckets |= await self._catalog.buckets(self._reading, unknown)
         return {
             message_class: [
-                bucket for bucket in found if bucket.lower_us <= to_us and bucket.upper_us > from_us
+                bucket
+                for bucket in self._buckets[message_class]
+                if bucket.lower_us <= to_us and bucket.upper_us > from_us
             ]
-            for message_class, found in buckets.items()
+            for message_class in wanted
         }
 
     async def few_calls(self, narrowing: Narrowing) -> list[CallAt] | None:

@@ -1,74 +1,186 @@
-"""All messages of some calls, over every class, with the legs that a correlation id joins to them.
+"""All messages of some calls: those with their session ids, and what the rules of the mapping join to them.
 
-Source: the correlation rules that Homer is seeded with: Call-ID to session id of every table, correlation id
-to session id, and a Call-ID with `_b2b-1` at its end (the habit of SEMS as B2BUA). Followed both ways, so
-that a call is whole whichever leg it is opened by.
+Source: homer-app's correlation. Values come from the messages of the calls themselves; what a rule finds adds
+none, but for the session ids of a rule that tells them to all later ones. An empty value joins nothing: in
+Homer it joins all that lack the field.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from api.search.buckets import MAX_GROUP
 from api.search.decide import Found
+from api.search.match import as_number
 from api.search.query import Condition, Expression, Operator, Or, Query
-from api.search.run import Page, Searcher
+from api.search.rules import Rule, Rules, stages, with_other_legs
+from api.search.run import Page, Searcher, Session
+from api.search.syntax import MAX_PATTERN_CHARS, MAX_PATTERNS
+from api.search.walk import Walk
 from capture.route import MessageClass
 
-B2B_END = "_b2b-1"
-
 Network = IPv4Network | IPv6Network
+
+SIP_CLASSES = tuple(c for c in MessageClass if c.is_sip)
+
+
+class Calls(NamedTuple):
+    """Some calls of one class."""
+
+    message_class: MessageClass
+    ids: Sequence[str]
+    rules: Rules = Rules()
+
+
+class Transaction(NamedTuple):
+    """What belongs to them."""
+
+    page: Page
+    warnings: list[str]
+    """Where less was looked for than the rules say."""
 
 
 async def find_transaction(
     searcher: Searcher,
-    call_ids: Sequence[str],
+    asked: Sequence[Calls],
     from_us: int,
     to_us: int,
     *,
     limit: int,
     without: Iterable[str] = (),
-) -> Page:
+    deduplicate: bool = False,
+) -> Transaction:
     """The newest `limit` messages of these calls, newest first; `without` addresses or networks at either
-    end.
+    end. `deduplicate`: without what another capture agent has sent too.
     """
-    wanted = {call_id for call_id in call_ids if call_id}
     is_left_out = _leaving_out(without)
+    warnings: list[str] = []
     async with searcher.session() as session:
-        if wanted:
-            own = await session.find(_queries(_by_session(wanted), from_us, to_us, limit), limit)
-            joined = {str(found.fields.get("correlation_id", "")) for walk in own for found in walk.found}
-            legs = _legs(wanted | joined)
-            others = Or(
-                (_by_session(legs - wanted), Condition("correlation_id", Operator.EQUAL, _values(legs)))
-            )
-            await session.find(_queries(others, from_us, to_us, limit), limit, first_group=MAX_GROUP)
+        for calls in asked:
+            wanted = {call_id for call_id in calls.ids if call_id}
+            if wanted:
+                finding = _Finding(session, calls.rules, (from_us, to_us), limit, is_left_out)
+                await finding.run(calls.message_class, wanted)
+                warnings += finding.warnings
     page = session.page(limit)
-    return page._replace(rows=[found for found in page.rows if not is_left_out(found)])
+    rows = [found for found in page.rows if not is_left_out(found)]
+    return Transaction(page._replace(rows=_without_repeats(rows) if deduplicate else rows), warnings)
 
 
-def _queries(where: Expression, from_us: int, to_us: int, limit: int) -> list[Query]:
-    return [Query(message_class, from_us, to_us, limit, where) for message_class in MessageClass]
+class _Finding:
+    """The way through the rules of one mapping."""
+
+    def __init__(
+        self,
+        session: Session,
+        rules: Rules,
+        window: tuple[int, int],
+        limit: int,
+        is_left_out: Callable[[Found], bool],
+    ) -> None:
+        self._session = session
+        self._rules = rules
+        self._window = window
+        self._limit = limit
+        self._is_left_out = is_left_out
+        self.warnings: list[str] = []
+
+    async def run(self, message_class: MessageClass, wanted: set[str]) -> None:
+        """Find the calls, then follow each rule; rules that do not depend on each other at the same time."""
+        ids = with_other_legs(wanted, self._rules.endings)
+        # A call may hold messages of every class of SIP: a MESSAGE within the dialog, say.
+        classes = SIP_CLASSES if message_class.is_sip else (message_class,)
+        # Of all at once: each time that they are asked for costs a round trip.
+        await self._session.snapshot.buckets(
+            {*classes, *(rule.message_class for rule in self._rules.rules)}, *self._window
+        )
+        walks = await self._session.find([self._query(c, _equal("sid", ids)) for c in classes], self._limit)
+        calls = self._kept(found for walk in walks for found in walk.found)
+        told: set[str] = set()
+        for stage in stages(self._rules.rules):
+            asked = [
+                (rule, query)
+                for rule in stage
+                if (query := self._followed(rule, wanted, calls, told)) is not None
+            ]
+            for rule, walk in await self._follow(asked):
+                if rule.tells_sids:
+                    told |= _values_of("sid", self._kept(walk.found))
+
+    async def _follow(self, asked: Sequence[tuple[Rule, Query]]) -> list[tuple[Rule, Walk]]:
+        """Look-ups one by one, as another connection would take longer than they; searches side by side."""
+        followed: list[tuple[Rule, Walk]] = []
+        searches = []
+        for rule, query in asked:
+            if rule.is_quick:
+                walks = await self._session.find([query], self._limit, first_group=MAX_GROUP)
+                followed += [(rule, walk) for walk in walks]
+            else:
+                searches.append((rule, query))
+        found = await self._session.find_each([query for _, query in searches], self._limit)
+        pairs = zip(searches, found, strict=True)
+        return followed + [(rule, walk) for (rule, _), walk in pairs if walk is not None]
+
+    def _kept(self, messages: Iterable[Found]) -> list[Found]:
+        return [found for found in messages if not self._is_left_out(found)]
+
+    def _followed(self, rule: Rule, wanted: set[str], calls: list[Found], told: set[str]) -> Query | None:
+        values = _values_of(rule.source, calls)
+        if rule.joins_legs:
+            values |= wanted
+        if not values:
+            return None
+        values |= told
+        if rule.joins_legs or rule.ending:
+            values = with_other_legs(values, self._rules.endings)
+        where: Expression
+        if rule.is_pattern:
+            where = Condition(rule.field, Operator.LIKE, self._patterns(rule, values))
+        elif rule.is_number:
+            numbers = {number for value in values if (number := as_number(value)) is not None}
+            where = Condition(rule.field, Operator.EQUAL, tuple(sorted(numbers)))
+        else:
+            where = _equal(rule.field, values)
+        if rule.joins_legs:
+            where = Or((where, _equal("correlation_id", values)))
+        return self._query(rule.message_class, where, rule.before_us, rule.after_us)
+
+    def _patterns(self, rule: Rule, values: set[str]) -> tuple[str, ...]:
+        patterns = sorted(value for value in values if len(value) <= MAX_PATTERN_CHARS)[:MAX_PATTERNS]
+        if len(patterns) < len(values):
+            self.warnings.append(
+                f"{rule.name}: {len(values) - len(patterns)} values are too long or too many for patterns"
+            )
+        return tuple(patterns)
+
+    def _query(
+        self, message_class: MessageClass, where: Expression, before_us: int = 0, after_us: int = 0
+    ) -> Query:
+        from_us, to_us = self._window
+        return Query(message_class, from_us + before_us, to_us + after_us, self._limit, where)
 
 
-def _by_session(ids: Iterable[str]) -> Condition:
-    return Condition("sid", Operator.EQUAL, _values(ids))
+def _equal(field: str, values: Iterable[str]) -> Condition:
+    return Condition(field, Operator.EQUAL, tuple(sorted(values)))
 
 
-def _values(ids: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(ids))
+def _values_of(field: str, messages: Iterable[Found]) -> set[str]:
+    """Every value that is there, as text."""
+    values = {found.fields.get(field) for found in messages}
+    return {str(value) for value in values if value is not None and value != ""}
 
 
-def _legs(ids: Iterable[str]) -> set[str]:
-    """These ids and their other legs by name."""
-    legs = set()
-    for session_id in ids:
-        a_leg = session_id
-        while a_leg.endswith(B2B_END):
-            a_leg = a_leg.removesuffix(B2B_END)
-            legs.add(a_leg)
-        legs |= {session_id, session_id + B2B_END}
-    return legs - {""}
+def _without_repeats(rows: Sequence[Found]) -> list[Found]:
+    """Without each message whose payload another capture agent has sent before; one without any stays."""
+    agents: dict[bytes, object] = {}
+    first: list[Found] = []
+    for found in reversed(rows):
+        payload, agent = found.stored.payload, found.fields.get("node")
+        if not payload or agents.setdefault(payload, agent) == agent:
+            first.append(found)
+    first.reverse()
+    return first
 
 
 def _networks(texts: Iterable[str]) -> list[Network]:

@@ -147,15 +147,17 @@ async def test_legs_are_joined_whichever_one_is_opened(database_url: str, api: A
     assert await sids(api, "a", "stranger") == ["a", "b", "c", "a_b2b-1", "stranger"]
 
 
-async def test_window_bounds_the_transaction(database_url: str, api: Api):
-    await store(database_url, [sip(-1000, "a"), sip(0, "a"), sip(MINUTE_US, "a"), sip(MINUTE_US + 1000, "a")])
+async def test_window_with_the_range_of_the_rules_bounds_the_transaction(database_url: str, api: Api):
+    first, last = START_US // 1000 * 1000 - 300_000_000, (START_US + MINUTE_US) // 1000 * 1000 + 200_000_999
+    times = [first - 1, first, START_US, last, last + 1]
+    await store(database_url, [sip(time_us - START_US, "a") for time_us in times])
 
     answer = (await ask(api, "a")).json()
 
-    times = [
+    shown = [
         message["timeSeconds"] * 1_000_000 + message["timeUseconds"] for message in answer["data"]["messages"]
     ]
-    assert times == [START_US, START_US + MINUTE_US]
+    assert shown == times[1:4]
 
 
 async def test_addresses_and_networks_are_left_out(database_url: str, api: Api):

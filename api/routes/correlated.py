@@ -1,0 +1,74 @@
+"""What transactions and exports have in common: the calls of a request, with all that belongs to them."""
+
+from typing import Any, NamedTuple
+
+from fastapi import Request
+
+from api.context import ApiContext
+from api.leaving import unless_gone
+from api.mapping import correlation_mapping
+from api.schemas.rows import oldest_first
+from api.schemas.search import SearchObject, answer_headers, call_ids_of, strict_classes_of
+from api.search.decide import Found
+from api.search.fields import class_fields
+from api.search.rules import Rules, read_rules
+from api.search.transaction import Calls, find_transaction
+from capture.route import MessageClass
+
+
+class Correlated(NamedTuple):
+    """The messages of some calls."""
+
+    messages: list[Found]
+    """Oldest first."""
+    headers: dict[str, str]
+    """What the answer says about itself."""
+    call_ids: list[str]
+    """Those that were asked for."""
+
+
+async def correlation_rules(context: ApiContext, message_class: MessageClass) -> Any:
+    """`correlation_mapping` of the class's mapping, as JSON."""
+    return correlation_mapping(message_class)
+
+
+async def find_calls(request: Request, context: ApiContext, body: SearchObject) -> Correlated:
+    """All that belongs to the Call-IDs of a body that has been read; given up when the client leaves."""
+    options = context.options
+    asked = []
+    for message_class, value in strict_classes_of(body).items():
+        call_ids = call_ids_of(value)
+        if call_ids:
+            asked.append(Calls(message_class, call_ids, await _rules(context, message_class)))
+    found = find_transaction(
+        context.searcher,
+        asked if body.asks_node(options.http.node_name) else [],
+        *body.window,
+        limit=options.search.transaction_limit,
+        without=body.parameters.whitelist or (),
+        deduplicate=options.search.deduplicate,
+    )
+    page, warnings = await unless_gone(request, found)
+    warnings += [warning for calls in asked for warning in calls.rules.warnings]
+    unreadable = sum(found.note is not None for found in page.rows)
+    if unreadable:
+        warnings.append(f"stored payloads that cannot be read: {unreadable}")
+    skipped = [name for calls in asked for name in calls.rules.skipped]
+    return Correlated(
+        oldest_first(page.rows),
+        answer_headers(page.incomplete, warnings, skipped),
+        [call_id for calls in asked for call_id in calls.ids],
+    )
+
+
+async def _rules(context: ApiContext, message_class: MessageClass) -> Rules:
+    options, names = context.options, context.searcher.script_names
+    given = await correlation_rules(context, message_class)
+
+    def read() -> Rules:
+        fields = {c: class_fields(c, options.custom_headers, names.known) for c in MessageClass}
+        return read_rules(message_class, given, fields)
+
+    rules = read()
+    # A field that is not known may be one that a filter script has begun to set.
+    return read() if rules.warnings and await names.refresh() else rules
