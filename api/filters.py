@@ -17,6 +17,7 @@ from capture.script_report import (
     MemoryReport,
     Reported,
     ScriptReport,
+    ScriptErrors,
     Series,
     add_series,
     quantile_s,
@@ -28,6 +29,8 @@ State = Literal["running", "switched off", "disabled", "not loaded", "stopped"]
 """`stopped`: it would run, but no worker does."""
 
 _STOPPED = "no worker runs"
+GOES_ON_US = 300_000_000
+"""A script that failed so lately is taken to fail still."""
 
 
 class FilterScript(msgspec.Struct, frozen=True):
@@ -55,7 +58,16 @@ class FilterScript(msgspec.Struct, frozen=True):
         return bool(self.load_error) or self.state == "not loaded"
 
     def warnings(self) -> Iterator[str]:
-        """What somebody has to see to."""
+    def failing(self, now_us: int) -> ScriptErrors | None:
+        """The last error of a script that runs and, as it is now, goes on to fail; None for one that does
+        not."""
+        errors = [each for each in self.counts.errors if not each.is_past]
+        last = max(errors, key=lambda each: each.last_us, default=None)
+        if self.state != "running" or last is None or now_us - last.last_us >= GOES_ON_US:
+            return None
+        return last
+
+        """What somebody has to see to, but for its errors."""
         if self.state == "switched off":
             yield f"switched off: {self.name}: {self.why}"
         if self.is_broken:
@@ -131,6 +143,13 @@ def warnings_of(filters: Filters) -> Iterator[str]:
         yield from script.warnings()
     for problem in filters.other_problems():
         if problem.name and problem.is_left_out:
+def failures_of(filters: Filters, now_us: int) -> Iterator[str]:
+    """Scripts that fail in packets, in words: somebody has to see to these, too."""
+    for script in filters.scripts:
+        if (error := script.failing(now_us)) is not None:
+            yield f"failing: {script.name}: {error}"
+
+
             yield f"not loaded: {problem}"
         else:
             yield f"filter scripts: {problem}"

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import DatabaseError, DatabaseMismatch
 from api.figures import Journal
-from api.filters import Filters, warnings_of
+from api.filters import Filters, failures_of, warnings_of
 
 STUCK_US = 30_000_000
 """A backlog of which nothing was committed for so long is not being stored."""
@@ -53,7 +53,8 @@ def judge(
     receive = None if journals is None else judge_receiving(journals)
     store = None if journals is None else judge_storing(journals, now_us)
     warnings = [] if journals is None else list(_warnings(journals, now_us))
-    warnings += [] if filters is None else warnings_of(filters)
+    if filters is not None:
+        warnings += [*warnings_of(filters), *failures_of(filters, now_us)]
     if not all(part.ok for part in (receive, store, search) if part is not None):
         return Health("failing", receive, store, search, warnings)
     return Health("warning" if warnings else "ok", receive, store, search, warnings)

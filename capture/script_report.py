@@ -54,6 +54,10 @@ class ScriptErrors(msgspec.Struct):
     is_past: bool = False
     """Of an earlier text of the script; its line is 0 then."""
 
+    def __str__(self) -> str:
+        where = "in an earlier text: " if self.is_past else f"line {self.line}: " if self.line else ""
+        return f"{where}{self.words}"
+
 
 class ScriptReport(msgspec.Struct):
     """One script file, as one worker runs it. Counts are of all lives of the worker."""

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def list_scripts(data_dir: DataDir = None, config: Config = None, as_json: AsJso
 
     from rhapsode.look.filters import render
 
-    Console(highlight=False).print(render(filters))
+    Console(highlight=False).print(render(filters, time.time_ns() // 1000))
 
 
 def disable_script(name: Name, data_dir: DataDir = None, config: Config = None) -> None:

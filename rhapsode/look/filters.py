@@ -16,25 +16,31 @@ from rhapsode.look.table import plain_table
 from rhapsode.look.words import duration, in_bytes, short
 from rhapsode.terminal import printable
 
-GOES_ON_US = 300_000_000
-"""A script that failed so lately is taken to fail still."""
 RECENT_US = 24 * 3_600_000_000
 """An error is worth a word for so long."""
+_FOLDER = "see that the folder is there, and that the account of the service may read it"
 _MEND = "mend the file, or take it out of the folder; `rhapsode filter check` shows all that is wrong with it"
 _SWITCHES = (
     "see that the account of the service may read and write DATA/journal/filters, and that there is room"
 )
+_WITHOUT = "give all workers the same `lua_dir` and `[filters]`, and start that one again"
 _NOTHING = "–"
-_STYLES = {"running": "green", "switched off": "bold red", "not loaded": "bold red", "disabled": "yellow"}
+_STYLES = {
+    "running": "green",
+    "failing": "red",
+    "switched off": "bold red",
+    "not loaded": "bold red",
+    "disabled": "yellow",
+}
 _MOST_ERRORS = 5
 """Lines of errors shown of one script."""
 
 
-def render(filters: Filters) -> RenderableType:
+def render(filters: Filters, now_us: int) -> RenderableType:
     """The whole page of `rhapsode filter list`."""
     if not filters.scripts and not filters.problems and not filters.trouble:
         return Text("no filter scripts: name their folder by --lua-dir or lua_dir, and see docs/lua.md")
-    parts: list[RenderableType] = [_scripts(filters.scripts)]
+    parts: list[RenderableType] = [_scripts(filters.scripts, now_us)]
     if words := [*warnings_of(filters), *_disabled(filters)]:
         parts.append(Text("\n".join(map(printable, words)), style="yellow"))
     parts += [lines for each in filters.scripts if (lines := _errors(each)) is not None]
@@ -49,11 +55,14 @@ def examine_filters(filters: Filters, now_us: int) -> Iterator[Finding]:
         yield from _examine_errors(script, now_us)
     for problem in filters.other_problems():
         if problem.is_left_out:
-            yield Finding("filters", "problem", f"filter scripts: {problem}", _MEND)
+            advice = _MEND if problem.name else _FOLDER
+            yield Finding("filters", "problem", f"filter scripts: {problem}", advice)
         else:
             yield Finding("filters", "note", f"filter scripts: {problem}")
     for words in filters.trouble:
         yield Finding("filters", "problem", f"filter scripts: {words}", _SWITCHES)
+    if filters.without:
+        yield Finding("filters", "problem", f"filter scripts: {filters.without}", _WITHOUT)
     if running := [each.name for each in filters.scripts if each.state == "running"]:
         yield Finding("filters", "ok", f"filter scripts run: {', '.join(running)}")
 
@@ -72,19 +81,19 @@ def _examine_script(script: FilterScript) -> Iterator[Finding]:
 
 
 def _examine_errors(script: FilterScript, now_us: int) -> Iterator[Finding]:
-    last = max(script.counts.errors, key=lambda error: error.last_us, default=None)
+    failing = script.failing(now_us)
+    last = failing or max(script.counts.errors, key=lambda error: error.last_us, default=None)
     if script.state != "running" or last is None or now_us - last.last_us > RECENT_US:
         return
     ago = duration(max(0, now_us - last.last_us) / 1e6)
-    where = "in an earlier text: " if last.is_past else f"line {last.line}: " if last.line else ""
-    words = f"filter script {script.name} failed {ago} ago: {where}{last.words}"
-    if not last.is_past and now_us - last.last_us < GOES_ON_US:
+    words = f"filter script {script.name} failed {ago} ago: {last}"
+    if failing is not None:
         yield Finding("filters", "problem", words, "mend that line; `rhapsode filter list` counts its errors")
     else:
         yield Finding("filters", "note", words)
 
 
-def _scripts(scripts: list[FilterScript]) -> Table:
+def _scripts(scripts: list[FilterScript], now_us: int) -> Table:
     shown = plain_table()
     shown.add_column("script", overflow="fold")
     shown.add_column("kind")
@@ -93,10 +102,11 @@ def _scripts(scripts: list[FilterScript]) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     for each in scripts:
         counts = each.counts
+        state = "failing" if each.failing(now_us) else each.state
         shown.add_row(
             Text(printable(each.name)),
             "new" if counts.is_new_kind else "old",
-            Text(each.state, style=_STYLES.get(each.state, "dim")),
+            Text(state, style=_STYLES.get(state, "dim")),
             f"{counts.calls:,}",
             f"{counts.dropped:,}",
             Text(f"{counts.failed:,}", style="red" if counts.failed else ""),
@@ -128,7 +138,9 @@ def _errors(script: FilterScript) -> Text | None:
 
 
 def _error(error: ScriptErrors) -> str:
-    where = "earlier text" if error.is_past else f"line {error.line}" if error.line else "somewhere"
+    where = f"line {error.line}" if error.line else "somewhere"
+    if error.is_past:
+        where = "in earlier texts, the last"
     return f"  {error.count:,} × {where}: {printable(error.words)}"
 
 

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from api.filters import warnings_of
+from api.filters import failures_of, warnings_of
 from capture.route import MessageClass
 from capture.stats import Outcome
 from rhapsode.look.database import DatabaseLook
@@ -28,7 +28,7 @@ def status(settings: Settings, machine: MachineLook, database: DatabaseLook) -> 
         "packets": _packets(machine),
         "journals": _journals(machine),
         "aside": machine.aside,
-        "filters": _filters(machine),
+        "filters": _filters(machine, now_us),
         "database": _database(database),
         "classes": _classes(settings, database, now_us),
         "disk": _disk(settings, machine, database, now_us),
@@ -67,10 +67,10 @@ def _journals(machine: MachineLook) -> list[Json]:
     ]
 
 
-def _filters(machine: MachineLook) -> Json:
+def _filters(machine: MachineLook, now_us: int) -> Json:
     return {
         "scripts": [{"name": each.name, "state": each.state} for each in machine.filters.scripts],
-        "warnings": list(warnings_of(machine.filters)),
+        "warnings": [*warnings_of(machine.filters), *failures_of(machine.filters, now_us)],
     }
 
 

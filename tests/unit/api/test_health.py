@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from api.figures import Journal
-from api.filters import Filters
+from api.filters import GOES_ON_US, Filters, put_together
 from api.health import Part, judge
 from capture.journal.figures import IntakeFigure, Trouble, WorkerFigure
+from tests.support.filter_reports import a_report, a_script
 
 NOW_US = 1_800_000_000_000_000
 SEARCHING = Part(ok=True, message="searching")
@@ -35,6 +36,18 @@ def test_what_is_said_of_filter_scripts_is_a_warning_and_no_failure() -> None:
     health = judge([a_journal()], SEARCHING, NOW_US, filters)
 
     assert (health.status, health.warnings) == ("warning", ["filter scripts: words"])
+
+
+def test_script_that_fails_is_a_warning_until_it_has_not_failed_for_a_while() -> None:
+    script = a_script()
+    script.count_error(3, "error", "a nil value", NOW_US)
+    filters = put_together([a_report(script)], {})
+
+    health = judge([a_journal()], SEARCHING, NOW_US + 1, filters)
+    later = judge([a_journal()], SEARCHING, NOW_US + GOES_ON_US, filters)
+
+    assert (health.status, health.warnings) == ("warning", ["failing: mask.lua: line 3: a nil value"])
+    assert (later.status, later.warnings) == ("ok", [])
 
 
 def test_intake_that_does_not_run_cannot_receive() -> None:

@@ -1,15 +1,16 @@
 """What a doctor, and `status`, say of filter scripts."""
 
+import time
 from io import StringIO
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from api.filters import Filters, put_together
-from capture.script_report import FolderProblem, ScriptErrors, ScriptReport
+from api.filters import GOES_ON_US, Filters, put_together
+from capture.script_report import FolderProblem, Reported, ScriptErrors, ScriptReport, WorkerReport
 from capture.script_switches import SwitchedOff
-from rhapsode.look.filters import GOES_ON_US, RECENT_US, examine_filters
+from rhapsode.look.filters import RECENT_US, examine_filters
 from rhapsode.look.filters import render as render_list
 from rhapsode.look.finding import Finding
 from rhapsode.look.status import status
@@ -61,6 +62,16 @@ def test_script_that_a_person_disabled_is_only_noted() -> None:
     )
 
 
+def test_worker_that_runs_no_scripts_beside_others_is_wrong() -> None:
+    without = Reported(WorkerReport("0001"), runs=False, is_without=True)
+
+    wrong, _ = examine_filters(put_together([a_report(a_script()), without], {}), NOW_US)
+
+    assert wrong.state == "problem"
+    assert "journal 0001" in wrong.words
+    assert "`lua_dir`" in wrong.advice
+
+
 def test_file_that_cannot_be_loaded_is_wrong() -> None:
     wrong, runs = told(a_script(load_error="line 3: '=' expected"))
 
@@ -103,6 +114,44 @@ def test_script_that_is_off_does_not_fail_any_more() -> None:
     (finding,) = told(failed(5), off={"mask.lua": DISABLED})
 
     assert finding.words == "filter script mask.lua does not run: disabled by alice"
+
+
+def test_script_that_fails_shows_as_failing_in_the_list() -> None:
+    mended = failed(5)
+    mended.name = "mended.lua"
+    mended.take_text("before")
+    mended.take_text("mended")
+    off = failed(5)
+    off.name = "off.lua"
+    filters = put_together([a_report(failed(5), mended, off)], {"off.lua": DISABLED})
+    console = Console(file=StringIO(), width=100, force_terminal=False)
+
+    console.print(render_list(filters, NOW_US))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+
+    states = {line.split()[0]: line.split()[2] for line in shown.splitlines()[1:4]}
+    assert states == {"mask.lua": "failing", "mended.lua": "running", "off.lua": "disabled"}
+    assert "  1 × line 3: a nil value" in shown
+    assert "  1 × in earlier texts, the last: a nil value" in shown
+
+
+def test_status_has_a_line_for_each_script_that_fails() -> None:
+    script = failed(5)
+    script.errors[0].last_us = time.time_ns() // 1000
+    machine = a_machine(filters=put_together([a_report(script)], {}))
+
+    found = status(Settings(), machine, WELL)
+
+    assert found["filters"]["warnings"] == ["failing: mask.lua: line 3: a nil value"]
+    assert "filters   failing: mask.lua: line 3: a nil value" in shown(found).splitlines()
+
+
+def test_folder_that_cannot_be_read_is_not_to_be_mended_as_a_file() -> None:
+    problem = FolderProblem("", "the folder /f cannot be read: permission denied", is_left_out=True)
+
+    (finding,) = told(problems=[problem])
+
+    assert "the account of the service may read it" in finding.advice
 
 
 def test_what_is_left_out_is_wrong_and_what_is_odd_is_noted() -> None:
@@ -165,7 +214,7 @@ def test_list_writes_names_and_words_as_they_are_and_nothing_that_a_terminal_obe
     filters = put_together([a_report(script)], {script.name: DISABLED})
     console = Console(file=StringIO(), width=100, force_terminal=False)
 
-    console.print(render_list(filters))
+    console.print(render_list(filters, NOW_US))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
 
     assert shown.splitlines()[1].startswith("[red]a·[2J.lua  old   disabled")
