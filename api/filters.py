@@ -13,11 +13,12 @@ import msgspec
 
 from capture.script_report import (
     FILTERS_DIR,
+    SCRIPT_LABEL,
     FolderProblem,
     MemoryReport,
     Reported,
-    ScriptReport,
     ScriptErrors,
+    ScriptReport,
     Series,
     add_series,
     quantile_s,
@@ -28,9 +29,9 @@ from capture.script_switches import Off, SwitchedOff, read_off
 State = Literal["running", "switched off", "disabled", "not loaded", "stopped"]
 """`stopped`: it would run, but no worker does."""
 
-_STOPPED = "no worker runs"
 GOES_ON_US = 300_000_000
 """A script that failed so lately is taken to fail still."""
+_STOPPED = "no worker runs"
 
 
 class FilterScript(msgspec.Struct, frozen=True):
@@ -57,7 +58,6 @@ class FilterScript(msgspec.Struct, frozen=True):
         """The file as it is now cannot be loaded."""
         return bool(self.load_error) or self.state == "not loaded"
 
-    def warnings(self) -> Iterator[str]:
     def failing(self, now_us: int) -> ScriptErrors | None:
         """The last error of a script that runs and, as it is now, goes on to fail; None for one that does
         not."""
@@ -67,6 +67,7 @@ class FilterScript(msgspec.Struct, frozen=True):
             return None
         return last
 
+    def warnings(self) -> Iterator[str]:
         """What somebody has to see to, but for its errors."""
         if self.state == "switched off":
             yield f"switched off: {self.name}: {self.why}"
@@ -87,6 +88,8 @@ class Filters(msgspec.Struct, frozen=True):
     """What the workers that live found in the folder, each once."""
     trouble: list[str] = []
     """Of the switches, in words."""
+    without: str = ""
+    """Which workers run no scripts although others do, in words; empty when there are none."""
     cache: MemoryReport = msgspec.field(default_factory=MemoryReport)
     """Of all workers: sizes of those that live."""
     hash_table: MemoryReport = msgspec.field(default_factory=MemoryReport)
@@ -115,18 +118,21 @@ def read_filters(data_dir: Path) -> Filters:
 def put_together(reports: Sequence[Reported], off: Off, trouble: str = "") -> Filters:
     """`trouble` is why the switches cannot be read."""
     living = [each for each in reports if each.runs]
+    without = [each.worker.journal for each in reports if each.is_without]
     workers = [each.worker for each in reports]
+    names = _names(reports, off)
+    gone = {script.name for worker in workers for script in worker.scripts}.difference(names)
+    series = [each for worker in workers for each in (*worker.series, *worker.earlier)]
     problems = {(problem.name, problem.words): problem for each in living for problem in each.worker.problems}
     troubles = [trouble, *(each.worker.switches_problem for each in living)]
     return Filters(
-        scripts=[
-            _script(name, reports, off.get(name), is_off_known=not trouble) for name in _names(reports, off)
-        ],
+        scripts=[_script(name, reports, off.get(name), is_off_known=not trouble) for name in names],
         problems=list(problems.values()),
         trouble=list(dict.fromkeys(filter(None, troubles))),
+        without=_words_of(without) if living and without else "",
         cache=_memory([(each.runs, each.worker.cache) for each in reports]),
         hash_table=_memory([(each.runs, each.worker.hash_table) for each in reports]),
-        series=add_series([series for each in workers for series in (*each.series, *each.earlier)]),
+        series=add_series([each for each in series if each.labels.get(SCRIPT_LABEL) not in gone]),
         series_refused=sum(each.series_refused for each in workers),
         off=off,
     )
@@ -137,12 +143,6 @@ def as_stopped(script: FilterScript) -> FilterScript:
     return msgspec.structs.replace(script, state="stopped", why=_STOPPED, packet=None)
 
 
-def warnings_of(filters: Filters) -> Iterator[str]:
-    """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
-    for script in filters.scripts:
-        yield from script.warnings()
-    for problem in filters.other_problems():
-        if problem.name and problem.is_left_out:
 def failures_of(filters: Filters, now_us: int) -> Iterator[str]:
     """Scripts that fail in packets, in words: somebody has to see to these, too."""
     for script in filters.scripts:
@@ -150,17 +150,31 @@ def failures_of(filters: Filters, now_us: int) -> Iterator[str]:
             yield f"failing: {script.name}: {error}"
 
 
+def warnings_of(filters: Filters) -> Iterator[str]:
+    """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
+    for script in filters.scripts:
+        yield from script.warnings()
+    for problem in filters.other_problems():
+        if problem.name and problem.is_left_out:
             yield f"not loaded: {problem}"
         else:
             yield f"filter scripts: {problem}"
     for words in filters.trouble:
         yield f"filter scripts: {words}"
+    if filters.without:
+        yield f"filter scripts: {filters.without}"
+
+
+def _words_of(without: Sequence[str]) -> str:
+    """Of workers that let through what scripts of others are to keep out."""
+    return f"the worker of journal {', '.join(without)} runs none, as its settings name none; others run some"
 
 
 def _names(reports: Sequence[Reported], off: Off) -> list[str]:
     """Of the scripts that living workers have in their folder; of all that were ever seen when none lives."""
     seen = [each for each in reports if each.runs]
-    names = [script.name for each in seen or reports for script in each.worker.scripts]
+    last = [] if any(each.is_without for each in reports) else reports
+    names = [script.name for each in seen or last for script in each.worker.scripts]
     return list(dict.fromkeys([*names, *([] if seen else sorted(off))]))
 
 

@@ -219,6 +219,8 @@ class WorkerReport(msgspec.Struct):
     pid: int = msgspec.field(default_factory=os.getpid)
     written_us: int = 0
     """When something in it last changed."""
+    is_without: bool = False
+    """Its settings name neither a folder of scripts nor an example: all else is of its lives before."""
     scripts: list[ScriptReport] = []
     """In the order in which they run."""
     problems: list[FolderProblem] = []
@@ -258,7 +260,10 @@ class Reported(msgspec.Struct, frozen=True):
 
     worker: WorkerReport
     runs: bool
-    """The worker that wrote it lives. If not, its counts count on, and what it says of states does not."""
+    """The worker that wrote it lives and runs scripts. If not, its counts count on, and what it says of
+    states does not."""
+    is_without: bool = False
+    """It lives, and its settings name no scripts."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -295,9 +300,14 @@ def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
         raise JournalError(f"the report of the filter scripts, {path}, cannot be written: {error}") from error
 
 
-def forget_report(filters: Path, journal: str) -> None:
-    """A worker's that runs no scripts: what its life before said of them is not true any more."""
-    report_path(filters, journal).unlink(missing_ok=True)
+def report_none(filters: Path, journal: str, now_us: int) -> None:
+    """A worker's whose settings name no scripts; JournalError as `write_report`.
+
+    What its lives before counted is kept: a sum over all workers may not fall, and scripts may come back.
+    """
+    report = read_report(filters, journal) or WorkerReport(journal)
+    report.pid, report.is_without = os.getpid(), True
+    write_report(filters, report, now_us)
 
 
 def read_report(filters: Path, journal: str) -> WorkerReport | None:
@@ -311,7 +321,8 @@ def read_reports(journals: Path) -> list[Reported]:
     for path in sorted((journals / FILTERS_DIR).glob("[!.]*.json")):
         report = _read(path)
         if report is not None and report.journal == path.stem:
-            found.append(Reported(report, _runs(journals / path.stem / READ_LOCK, report.pid)))
+            lives = _lives(journals / path.stem / READ_LOCK, report.pid)
+            found.append(Reported(report, lives and not report.is_without, lives and report.is_without))
     return found
 
 
@@ -323,7 +334,7 @@ def _read(path: Path) -> WorkerReport | None:
         return None
 
 
-def _runs(lock: Path, pid: int) -> bool:
+def _lives(lock: Path, pid: int) -> bool:
     """Whether a worker holds the journal, and the same that wrote the report."""
     if not is_locked(lock):
         return False

@@ -22,11 +22,13 @@ from capture.committed import CommittedFigures
 from capture.errors import (
     BatchRefused,
     DatabaseAway,
+    JournalError,
     PartitionMissing,
     PositionMoved,
     SchemaMismatch,
     StoreError,
 )
+from capture.imported import JOURNAL_NAME, LABEL, REPORTS_DIR, Labels
 from capture.journal.aside import set_aside
 from capture.journal.figures import FigureFile, Trouble, WorkerFigure
 from capture.journal.reader import JournalReader
@@ -39,7 +41,7 @@ from capture.pipeline import STRIDE, Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
 from capture.script_names import KnownNames
-from capture.script_report import filters_directory, forget_report
+from capture.script_report import filters_directory, report_none
 from capture.settings import (
     AcceptSettings,
     FilterSettings,
@@ -132,7 +134,7 @@ class Worker:
     def _start_filters(self, death: ScriptDeath | None) -> "WorkerFilters | None":
         options = self.options
         if options.lua_dir is None and not options.filters.examples:
-            forget_report(filters_directory(options.journal_dir), options.journal_dir.name)
+            self._report_no_filters()
             return None
         # Only here: without scripts a worker is up sooner.
         from capture.scripts.worker_filters import WorkerFilters
@@ -140,6 +142,13 @@ class Worker:
         filters = WorkerFilters(options.lua_dir, options.filters, options.journal_dir, self.figures.words)
         filters.start(death, self._received)
         return filters
+
+    def _report_no_filters(self) -> None:
+        journal = self.options.journal_dir
+        try:
+            report_none(filters_directory(journal), journal.name, time.time_ns() // 1000)
+        except JournalError as error:
+            log.warning("%s", error)
 
     def _received(self, place: tuple[int, int]) -> bytes | None:
         record = read_record_at(self.options.journal_dir, *place)
@@ -191,6 +200,7 @@ class _Session:
         self._options = worker.options
         self._reader = worker.reader
         self._aside = worker.options.journal_dir.parent / "aside"
+        self._labels = Labels(worker.options.journal_dir.parent / JOURNAL_NAME / REPORTS_DIR)
         self._words = worker.figures.words
         self._mark = worker.mark
         self._marked = worker.lethal
@@ -272,7 +282,15 @@ class _Session:
             give_up=self._give_up,
             filters=None if self._filters is None else self._filters.engine,
             admit_tag=KnownNames(self._loop.call(self._writer.script_fields()), self._note_name).admit,
+            label_of=self._label_of,
         )
+
+    def _label_of(self, number: int) -> str | None:
+        label = self._labels.of(number)
+        if label is not None:
+            # Before the first row that has it, like any tag.
+            self._note_name(LABEL)
+        return label
 
     def _note_name(self, name: str) -> frozenset[str]:
         with self._mark.lifted():

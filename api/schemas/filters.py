@@ -68,7 +68,7 @@ class FiltersAnswer(msgspec.Struct):
     count: int
     data: list[ScriptRow]
     problems: list[str]
-    """Of files that are no scripts, of the folder, of the switches."""
+    """Of files that are no scripts, of the folder, of the switches, of workers without scripts."""
     cache: MemoryRow
     hash_table: MemoryRow
 
@@ -83,7 +83,7 @@ def filters_answer(filters: Filters) -> FiltersAnswer:
     return FiltersAnswer(
         count=len(filters.scripts),
         data=[script_row(each) for each in filters.scripts],
-        problems=[*map(str, filters.problems), *filters.trouble],
+        problems=[*map(str, filters.problems), *filters.trouble, *filter(None, [filters.without])],
         cache=_memory(filters.cache),
         hash_table=_memory(filters.hash_table),
     )

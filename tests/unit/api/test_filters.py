@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from api.filters import Filters, FilterScript, put_together, read_filters, warnings_of
-from capture.script_report import FolderProblem, MemoryReport, Series
+from capture.script_report import FolderProblem, MemoryReport, Reported, Series
 from capture.script_switches import OFF_NAME, SwitchedOff, Switches
 from tests.support.filter_reports import SHA, a_report, a_script, kept
 
@@ -40,6 +40,35 @@ def test_counts_are_those_of_all_workers_and_states_of_the_living(tmp_path: Path
 
 def test_nothing_is_known_where_no_worker_ever_had_a_script(tmp_path: Path) -> None:
     assert read_filters(tmp_path) == Filters()
+
+
+def test_worker_without_scripts_is_a_warning_where_others_run_some_and_its_counts_still_count() -> None:
+    ended = Reported(a_report(a_script(calls=10), journal="0001").worker, runs=False, is_without=True)
+
+    filters = put_together([a_report(a_script(calls=2)), ended], {})
+
+    assert (only(filters).counts.calls, only(filters).workers) == (12, {"0000": "running"})
+    assert list(warnings_of(filters)) == [
+        "filter scripts: the worker of journal 0001 runs none, as its settings name none; others run some"
+    ]
+
+
+def test_where_no_worker_has_scripts_any_more_there_is_nothing_to_say() -> None:
+    before = Series("calls", {"script": "mask.lua"}, 2.0)
+    report = a_report(a_script(calls=10), series=[before]).worker
+
+    filters = put_together([Reported(report, runs=False, is_without=True)], {})
+
+    assert (filters.scripts, filters.series, list(warnings_of(filters))) == ([], [], [])
+
+
+def test_metrics_of_a_script_that_is_gone_are_gone() -> None:
+    series = [Series("calls", {"script": name}, 2.0) for name in ("gone.lua", "mask.lua")]
+    ended = a_report(a_script("gone.lua"), a_script(), journal="0001", runs=False, series=series)
+
+    filters = put_together([a_report(a_script()), ended], {})
+
+    assert filters.series == series[1:]
 
 
 def test_without_a_living_worker_scripts_are_stopped() -> None:

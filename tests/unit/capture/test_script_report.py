@@ -20,10 +20,10 @@ from capture.script_report import (
     WorkerReport,
     add_series,
     filters_directory,
-    forget_report,
     quantile_s,
     read_report,
     read_reports,
+    report_none,
     report_path,
     said_of,
     write_report,
@@ -79,14 +79,32 @@ def test_broken_report_and_none_at_all_are_none(journal_dir: Path, content: byte
     assert read_reports(journal_dir.parent) == []
 
 
-def test_worker_that_runs_no_scripts_any_more_says_nothing_of_them(journal_dir: Path) -> None:
+def test_worker_whose_settings_name_no_scripts_keeps_the_counts_and_says_so_while_it_lives(
+    journal_dir: Path,
+) -> None:
     filters = filters_directory(journal_dir)
-    forget_report(filters, "0000")
-    write_report(filters, a_worker("0000", mask=1), 0)
+    write_report(filters, a_worker("0000", mask=3), 0)
 
-    forget_report(filters, "0000")
+    report_none(filters, "0000", 1)
+    ended = [(each.runs, each.is_without) for each in read_reports(journal_dir.parent)]
+    descriptor = lock(journal_dir / READ_LOCK, "worker")
+    (living,) = read_reports(journal_dir.parent)
+    os.close(descriptor)
 
-    assert read_reports(journal_dir.parent) == []
+    assert ended == [(False, False)]
+    assert (living.runs, living.is_without) == (False, True)
+    assert [each.calls for each in living.worker.scripts] == [3]
+
+
+def test_scripts_that_are_named_again_count_on(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    write_report(filters, a_worker("0000", mask=3), 0)
+    report_none(filters, "0000", 1)
+    now = a_worker("0000", mask=0)
+
+    now.carry_on(read_report(filters, "0000"))
+
+    assert ([each.calls for each in now.scripts], now.is_without) == ([3], False)
 
 
 def test_worker_that_holds_its_journal_runs_and_its_predecessor_does_not(journal_dir: Path) -> None:
