@@ -21,6 +21,10 @@ _NEW_KIND = re.compile(
     rf"(?<![\w.:])(?:function\s++(?P<function>{'|'.join(NEW_KIND)})\s*+(?:\((?P<parameters>[^()]*+)\)?)?+"
     rf"|(?P<variable>{'|'.join(NEW_KIND)})\s*+=(?!=))"
 )
+_USE = re.compile(
+    r"(?<![\w.:])(?P<defined>function\s++)?+(?P<name>[A-Za-z_]\w*+(?:\s*+[.:]\s*+[A-Za-z_]\w*+)*+)"
+    r"\s*+(?P<called>[(\"'{\[])?+"
+)
 _COMMENT_OR_TEXT = re.compile(
     r"--\[(=*)\[.*?(?:\]\1\]|\Z)|--[^\n]*+|\[(=*)\[.*?(?:\]\2\]|\Z)"
     r"|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?",
@@ -38,6 +42,13 @@ class EntryPoint(NamedTuple):
     """Counted from 1."""
 
 
+class Uses(NamedTuple):
+    """What a script does with functions, by their names."""
+
+    called: frozenset[str]
+    defined: frozenset[str]
+
+
 def find_entry_points(source: str) -> list[EntryPoint]:
     """Those to run for each packet, in the order of the text; of the new kind only those of `NEW_KIND`."""
     code = blank_out(source)
@@ -45,7 +56,8 @@ def find_entry_points(source: str) -> list[EntryPoint]:
     of_new_kind = _of_new_kind(code)
     if of_new_kind:
         return of_new_kind
-    return [point for point in defined if not is_helper(point, code)]
+    uses = find_uses(code)
+    return [point for point in defined if not is_helper(point, uses)]
 
 
 def is_new_kind(source: str) -> bool:
@@ -70,26 +82,33 @@ def _of_new_kind(code: str) -> list[EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for match in _NEW_KIND.finditer(code):
         name = match["function"] or match["variable"]
-        names = (parameter.strip() for parameter in (match["parameters"] or "").split(","))
-        line = code.count("\n", 0, match.start()) + 1
-        found.setdefault(name, EntryPoint(name, tuple(filter(None, names)), line))
+        if name not in found:
+            names = (parameter.strip() for parameter in (match["parameters"] or "").split(","))
+            line = code.count("\n", 0, match.start()) + 1
+            found[name] = EntryPoint(name, tuple(filter(None, names)), line)
     return list(found.values())
 
 
-def is_helper(point: EntryPoint, code: str, others: Iterable[str] = ()) -> bool:
+def find_uses(code: str) -> Uses:
+    """In code without comments and texts."""
+    called, defined = set[str](), set[str]()
+    for match in _USE.finditer(code):
+        if match["called"]:
+            name = "".join(match["name"].split())
+            (defined if match["defined"] else called).add(name)
+    return Uses(frozenset(called), frozenset(defined))
+
+
+def is_helper(point: EntryPoint, uses: Uses, others: Iterable[Uses] = ()) -> bool:
     """Whether a function is called by the script itself, with something that a packet does not give.
 
-    `others` is the code of other scripts that see its globals: a call in one that has no such function of its
+    `others` are those of other scripts that see its globals: a call in one that has no such function of its
     own is one of this.
     """
     if not point.parameters:
         return False
-    name = r"\s*".join(re.escape(part) for part in re.split(r"([.:])", point.name))
-    call = re.compile(rf"(?<![\w.:]){name}\s*[(\"'{{\[]")
-    definition = re.compile(rf"\bfunction\s+{name}\s*\(")
-    if len(call.findall(code)) > len(definition.findall(code)):
-        return True
-    return any(call.search(other) and not definition.search(other) for other in others)
+    name = point.name
+    return name in uses.called or any(name in other.called and name not in other.defined for other in others)
 
 
 def blank_out(source: str) -> str:

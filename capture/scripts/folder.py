@@ -12,7 +12,15 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from capture.scripts.entry_points import EntryPoint, blank_out, find_entry_points, is_helper, is_new_kind
+from capture.scripts.entry_points import (
+    EntryPoint,
+    Uses,
+    blank_out,
+    find_entry_points,
+    find_uses,
+    is_helper,
+    is_new_kind,
+)
 from capture.text import in_one_line
 
 SUFFIX = ".lua"
@@ -121,16 +129,16 @@ def read_folder(directory: Path) -> Folder:
 
 def without_helpers(scripts: Sequence[Script]) -> list[Script]:
     """Scripts that see each other's globals, without the functions to run that are helpers of others."""
-    codes = {script.name: script.code for script in scripts if not script.is_new_kind}
+    uses = {script.name: find_uses(script.code) for script in scripts if not script.is_new_kind}
     return [
-        script if script.is_new_kind else script._replace(entry_points=_own_points(script, codes))
+        script if script.is_new_kind else script._replace(entry_points=_own_points(script, uses))
         for script in scripts
     ]
 
 
-def _own_points(script: Script, codes: Mapping[str, str]) -> tuple[EntryPoint, ...]:
-    others = [code for name, code in codes.items() if name != script.name]
-    return tuple(point for point in script.entry_points if not is_helper(point, codes[script.name], others))
+def _own_points(script: Script, uses: Mapping[str, Uses]) -> tuple[EntryPoint, ...]:
+    others = [each for name, each in uses.items() if name != script.name]
+    return tuple(point for point in script.entry_points if not is_helper(point, uses[script.name], others))
 
 
 def read_examples(names: Iterable[str]) -> Folder:

@@ -27,6 +27,9 @@ CHUNK = "*.lua"
 _NEW_LINE = re.compile(rb"\r\n|\n\r|\r|\n")
 """As Lua counts lines."""
 _PLACE = re.compile(r"\*\.lua:([0-9]{1,9})(?![0-9])")
+_LOCAL = re.compile(r"\blocal\b(?=([^\n=]{0,200}))")
+_WORD = re.compile(r"\w+")
+_NAME_ENDS = re.compile(r"[.:]")
 _HASHES = {b"md5": hashlib.md5, b"sha1": hashlib.sha1, b"sha256": hashlib.sha256}
 
 
@@ -136,14 +139,15 @@ def _of_returning(script: Script) -> "_File":
 
     If it makes no global functions to run for packets it is a module, and run when it is required.
     """
-    points = tuple(point for point in script.entry_points if not _is_local(point, script.code))
+    local = _local_names(script.code)
+    points = tuple(point for point in script.entry_points if _NAME_ENDS.split(point.name)[0] not in local)
     source = b"do local _ = (function(...) " + script.source + b"\nend)(...) end" if points else b""
     return _File(script, source, points)
 
 
-def _is_local(point: EntryPoint, code: str) -> bool:
-    root = re.split(r"[.:]", point.name)[0]
-    return re.search(rf"\blocal\b[^\n=]{{0,200}}\b{root}\b", code) is not None
+def _local_names(code: str) -> set[str]:
+    """What stands behind `local` in a line, and more than that where several statements do."""
+    return {word for names in _LOCAL.findall(code) for word in _WORD.findall(names)}
 
 
 # ---- the chunk ----

@@ -1,13 +1,15 @@
 """Which functions of a script are run for each packet."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.scripts.entry_points import (
     EntryPoint,
-    blank_out,
     find_entry_points,
+    find_uses,
     is_helper,
     is_new_kind,
 )
@@ -77,11 +79,31 @@ def test_function_that_nobody_calls_is_run_with_its_parameters_empty(mention: st
 
 def test_function_that_another_script_calls_is_a_helper_too() -> None:
     point = EntryPoint("trim", ("s",), 1)
-    code = blank_out("function trim(s)\nend")
+    own = find_uses("function trim(s)\nend")
 
-    assert is_helper(point, code, ["function clean()\n trim(x)\nend"])
-    assert not is_helper(point, code, ["other.trim(x)"])
-    assert not is_helper(point, code, ["local function trim(s)\nend\nfunction clean()\n trim(x)\nend"])
+    assert is_helper(point, own, [find_uses("function clean()\n trim(x)\nend")])
+    assert not is_helper(point, own, [find_uses("other.trim(x)")])
+    other = find_uses("local function trim(s)\nend\nfunction clean()\n trim(x)\nend")
+    assert not is_helper(point, own, [other])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "function a{}(x) end\n" * 40_000,
+        "function a{}(x) end a{}(1)\n" * 25_000,
+        "on_sip = " * 100_000,
+        "function on_sip(" * 60_000,
+        "a . " * 250_000,
+    ],
+)
+def test_text_of_any_length_is_read_at_once(source: str) -> None:
+    began = time.process_time()
+
+    find_entry_points("".join(f"{part}{at}" for at, part in enumerate(source.split("{}"))))
+
+    # Half a second. What looks at all of the text for each function takes minutes.
+    assert time.process_time() - began < 10
 
 
 def test_function_that_is_defined_twice_and_never_called_is_run_twice() -> None:
