@@ -237,6 +237,12 @@ class WorkerReport(msgspec.Struct):
     def script(self, name: str) -> ScriptReport | None:
         return next((each for each in self.scripts if each.name == name), None)
 
+    def keep_scripts(self, scripts: list[ScriptReport]) -> None:
+        """These are the scripts now. One that is gone takes along what it has counted itself."""
+        self.scripts = scripts
+        names = {each.name for each in scripts}
+        self.earlier = [each for each in self.earlier if each.labels.get(SCRIPT_LABEL) in names]
+
     def carry_on(self, previous: "WorkerReport | None") -> None:
         """Go on with the counts of the worker's life before; to be called once, when `scripts` are made.
 

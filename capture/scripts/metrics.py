@@ -13,6 +13,7 @@ Source: the Prometheus data model (names of metrics and labels). Knows no Lua an
 import logging
 import re
 from bisect import bisect_left
+from collections.abc import Collection
 
 from capture.script_report import SCRIPT_LABEL, Series
 from capture.text import to_text
@@ -47,7 +48,7 @@ class Metrics:
         self.refused = 0
         """How often something was not counted because it would have been one series too many."""
         self.problem = ""
-        """The first time that was so, in words."""
+        """The first time that was so, in words; empty again once there is room."""
         self._most = most_series
         self._series: dict[tuple[str, str, _Labels], Series] = {}
         self._histograms: dict[str, bool] = {}
@@ -84,6 +85,16 @@ class Metrics:
         series.value += value
         series.counts[bisect_left(BOUNDS, value)] += 1
         return None
+
+    def keep_only(self, scripts: Collection[str]) -> None:
+        """The series of a script that is gone go with it, and make room."""
+        kept = {key: series for key, series in self._series.items() if key[0] in scripts}
+        if len(kept) == len(self._series):
+            return
+        self._series = kept
+        self._histograms = {series.name: bool(series.counts) for series in kept.values()}
+        self._met.clear()
+        self.problem = ""
 
     def snapshot(self) -> list[Series]:
         """All of them, as they are: they go on changing."""

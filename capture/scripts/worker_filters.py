@@ -134,7 +134,9 @@ class WorkerFilters:
         self.engine.use(loaded.runners)
         # States that are replaced hold each other in cycles through Lua, and a worker collects hardly ever.
         gc.collect()
-        self._report.scripts, self._problems = loaded.reports, loaded.problems
+        self._report.keep_scripts(loaded.reports)
+        self._services.metrics.keep_only([report.name for report in loaded.reports])
+        self._problems = loaded.problems
         for report in loaded.reports:
             said = before.pop(report.name, None)
             if said != _Said.of(report):

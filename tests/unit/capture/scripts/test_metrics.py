@@ -154,6 +154,26 @@ def test_series_beyond_the_limit_is_not_counted_and_that_is_said_once() -> None:
     assert metrics.problem == problem
 
 
+def test_script_that_is_gone_makes_room_for_others() -> None:
+    metrics = Metrics(2)
+    metrics.count("gone.lua", b"calls", 1)
+    metrics.count(LUA, b"other", 1)
+    metrics.count(LUA, b"third", 1)
+    while_full = metrics.problem
+
+    metrics.keep_only([LUA])
+    metrics.observe(LUA, b"calls", 1)
+    metrics.count(LUA, b"other", 1)
+
+    assert while_full
+    assert metrics.problem == ""
+    assert [(series.labels["script"], series.name, bool(series.counts)) for series in metrics.snapshot()] == [
+        (LUA, "other", False),
+        (LUA, "calls", True),
+    ]
+    assert [series.value for series in metrics.snapshot()] == [2, 1]
+
+
 def test_name_that_found_no_room_is_of_no_kind_yet() -> None:
     metrics = Metrics(1)
     metrics.count(LUA, b"calls", 1)

@@ -452,3 +452,20 @@ def test_nothing_but_its_error_is_said_of_a_file_that_cannot_be_loaded(
         assert len(broken) == 1
         assert broken[0].startswith("script a.lua: cannot be loaded: line 1: unexpected symbol")
         assert "has no function that is run for packets" in caplog.text
+
+
+def test_script_that_is_gone_takes_its_metrics_along_and_one_that_is_off_does_not(scripts: Scripts) -> None:
+    counts = 'function on_sip(message) count("calls") end\n'
+    for name in ("a.lua", "b.lua", "gone.lua"):
+        scripts.save(name, counts)
+    with scripts.worker() as worker:
+        worker.run()
+    with scripts.worker() as worker:
+        worker.run()
+        scripts.switches.disable("b.lua", "alice")
+        (scripts.folder / "gone.lua").unlink()
+        worker.turn()
+        report = worker.whole_report()
+
+    assert [each.labels for each in report.series] == [{"script": "a.lua"}, {"script": "b.lua"}]
+    assert report.earlier == report.series
