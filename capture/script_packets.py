@@ -6,6 +6,7 @@ Wireshark. The packet in it is the one received, byte for byte, behind made-up h
 Source: libpcap's file format (pcap-savefile), RFC 791, RFC 768.
 """
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -36,9 +37,18 @@ def keep_packet(directory: Path, script: str, packet: bytes, now_us: int) -> str
     path = directory / f"{stem}-{xxh3_64_hexdigest(packet)}{SUFFIX}"
     make_directory(directory)
     write_whole(path, as_capture(packet, now_us))
-    for oldest in sorted(directory.glob(f"*{SUFFIX}"), key=lambda kept: kept.stat().st_mtime_ns)[:-MOST_KEPT]:
-        oldest.unlink(missing_ok=True)
+    _delete_oldest(directory)
     return path.name
+
+
+def _delete_oldest(directory: Path) -> None:
+    kept = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        # Another worker may be at it.
+        with contextlib.suppress(FileNotFoundError):
+            kept.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(kept)[:-MOST_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def as_capture(packet: bytes, time_us: int) -> bytes:

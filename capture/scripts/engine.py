@@ -125,6 +125,6 @@ class Engine:
         self._say_error(error.kind, error.words, error.file or runner.script.name, error.line)
         if error.kind in _STRIKES and self._strike(runner.script, error, draft.received):
             runner.is_off = True
-        if self._drops_on_error:
+        if self._drops_on_error and draft.dropped is None:
             draft.drop(ERROR_REASON)
             runner.report.count_drop(ERROR_REASON)

@@ -70,3 +70,11 @@ def test_oldest_packets_go(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == MOST_KEPT
     assert not (tmp_path / "old-0.pcap").exists()
     assert (tmp_path / "old-1.pcap").exists()
+
+
+def test_packet_that_another_worker_deletes_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "gone.pcap").symlink_to(tmp_path / "nowhere")
+
+    name = keep_packet(tmp_path, "mask.lua", PACKET, NOW_US)
+
+    assert hep_of(tmp_path / name) == [PACKET]

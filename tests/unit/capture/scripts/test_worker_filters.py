@@ -469,3 +469,13 @@ def test_script_that_is_gone_takes_its_metrics_along_and_one_that_is_off_does_no
 
     assert [each.labels for each in report.series] == [{"script": "a.lua"}, {"script": "b.lua"}]
     assert report.earlier == report.series
+
+
+def test_packet_that_is_dropped_before_the_script_fails_is_one_drop(scripts: Scripts) -> None:
+    scripts.save("old.lua", 'function a() SetHEPField("ProtoType", "0") error("oh") end\n')
+    with scripts.worker(on_error="drop") as worker:
+        dropped = worker.run().dropped
+        report = worker.report("old.lua")
+
+    assert dropped == "ProtoType 0"
+    assert (report.drops, report.failed) == ({"ProtoType 0": 1}, 1)
