@@ -69,7 +69,7 @@ class Sayings:
 
     def fail(self, kind: str, words: str, script: str, line: int | None) -> None:
         """An error in a script; `kind` as `ScriptError.kind`."""
-        self._say(logging.WARNING, _place_of(script, line), words, kind)
+        self._say(logging.ERROR, _place_of(script, line), words, kind)
 
     def flush(self) -> None:
         """Write what was held back in windows that are over. Costs a look at the clock."""

@@ -61,6 +61,13 @@ _STRUCT = re.compile(r"(?<![\w.:])(?:local\s+)?(\w+)\s*=\s*(?:HEP\.|scriptEngine
 _SETTER = re.compile(r"(?<!\w)Set(?:SIPHeader|SIPProfile|CustomSIPHeader)\s*\(")
 _TYPE = re.compile(r"\bGetHEPProtoType\s*\(|\bProtoType\s*[=~]=")
 _TEST_OF_SIP = re.compile(_TYPE.pattern + r"|\bGetSIPStruct\s*\(")
+_BRANCH = re.compile(r"\bif\b((?:(?!\bthen\b)[^;]){1,500}+)\bthen\b")
+_BRANCH_END = re.compile(r"\b(?:return|else|elseif|end)\b")
+_NO_SIP = re.compile(
+    r"[\s(]*+(?:(?:HEP\.|scriptEngine\.)?GetHEPProtoType\s*\(\s*\)\s*~=\s*1"
+    r"|(?P<struct>\w+)\s*==\s*(?:nil|[\"']))[\s)]*"
+)
+"""A test that a packet passes only if it is not SIP; texts are blanked but for what they begin with."""
 _RAW = re.compile(r"(?<!\w)SetRawMessage\s*\(")
 _HASH_TABLE = re.compile(r"(?<!\w)HashTable\s*\(")
 _MEMORY = re.compile(
@@ -157,11 +164,27 @@ def _untested(body: str) -> Iterator[tuple[int, str]]:
             yield use.start(), words
     setter = _SETTER.search(body)
     if setter is not None and _TEST_OF_SIP.search(body, 0, setter.start()) is None:
-        name = setter[0].rstrip("( \t\n")
-        yield (
-            setter.start(),
-            f"{name} does nothing but log an error for a packet that is not SIP: test before",
-        )
+        words = f"{_name(setter)} does nothing but write to the log for a packet that is not SIP: test before"
+        yield setter.start(), words
+    yield from _set_where_none_is(body)
+
+
+def _set_where_none_is(body: str) -> Iterator[tuple[int, str]]:
+    """Setters of SIP in a branch for packets that are not SIP, up to the first word that may end it."""
+    structs = {struct[1] for struct in _STRUCT.finditer(body)}
+    for branch in _BRANCH.finditer(body):
+        tests = [_NO_SIP.fullmatch(test) for test in re.split(r"\bor\b", branch[1])]
+        if all(test is not None and (test["struct"] is None or test["struct"] in structs) for test in tests):
+            end = _BRANCH_END.search(body, branch.end())
+            for setter in _SETTER.finditer(body, branch.end(), end.start() if end else len(body)):
+                yield (
+                    setter.start(),
+                    f"{_name(setter)} does nothing but write to the log: no packet is SIP here",
+                )
+
+
+def _name(setter: re.Match[str]) -> str:
+    return setter[0].rstrip("( \t\n")
 
 
 def _memory(code: str) -> Iterator[Trap]:

@@ -87,7 +87,7 @@ local function sip_or_log(name)
     if is_sip() then
         return true
     end
-    log("error", name .. ": the packet is not SIP; nothing is set")
+    log("warn", name .. ": the packet is not SIP; nothing is set")
     return false
 end
 

@@ -110,7 +110,7 @@ def test_profile_is_not_asked_of_what_is_no_sip(folder: Folder) -> None:
     folder.run(a_draft(b"{}", protocol_type=5, capture_id=5))
 
     assert folder.table.said == [
-        ("error", "SetSIPProfile: the packet is not SIP; nothing is set", "60_profile.lua", 3)
+        ("warn", "SetSIPProfile: the packet is not SIP; nothing is set", "60_profile.lua", 3)
     ]
 
 

@@ -188,3 +188,5 @@ def test_lines_reach_the_log_with_a_template_of_their_own(caplog: pytest.LogCapt
 
     assert [record.getMessage() for record in caplog.records] == ["50%.lua:1: 100 % of %s", "b.lua:2: bad"]
     assert len({record.msg for record in caplog.records}) == 2
+    # What a script did to a packet is undone or cut short by it, and the packet may be dropped.
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]

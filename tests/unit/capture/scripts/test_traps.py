@@ -144,13 +144,50 @@ def test_setter_without_a_look_at_the_packet() -> None:
     assert traps(
         "function one()\n SetSIPHeader('a', 'b')\nend\nfunction two()\n SetSIPProfile('call')\nend"
     ) == [
-        (2, "SetSIPHeader does nothing but log an error for a packet that is not SIP: test before"),
-        (5, "SetSIPProfile does nothing but log an error for a packet that is not SIP: test before"),
+        (2, "SetSIPHeader does nothing but write to the log for a packet that is not SIP: test before"),
+        (5, "SetSIPProfile does nothing but write to the log for a packet that is not SIP: test before"),
     ]
     assert (
         traps("function one()\n if GetHEPProtoType() ~= 1 then return end\n SetSIPHeader('a', 'b')\nend")
         == []
     )
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if sip == '' then",
+        "if sip == nil or sip == '' then",
+        'if (sip == nil) or (sip == "") then',
+        "if GetHEPProtoType() ~= 1 then",
+        "if scriptEngine.GetHEPProtoType() ~= 1 or sip == ''\n then",
+    ],
+)
+def test_setter_where_no_packet_is_sip(test: str) -> None:
+    found = traps(
+        f"function run()\n local sip = GetSIPStruct()\n {test} SetSIPHeader('kind', 'none')\n  return\n end\n"
+        " SetSIPHeader('a', sip.FromUser)\nend"
+    )
+
+    assert [words for _, words in found] == [
+        "SetSIPHeader does nothing but write to the log: no packet is SIP here"
+    ]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if sip ~= '' then",
+        "if sip == '' then return end if sip.FromUser == '' then",
+        "if sip == '' or GetHEPSrcPort() == 5060 then return end if sip.FromUser then",
+        "if sip == '' and other then return end if other == '' then",
+        "if sip == '' then return end if sip.UserAgent == nil then",
+        "if sip == '' then local x = 1 else",
+        "if GetHEPProtoType() == 1 then",
+    ],
+)
+def test_setter_where_a_packet_may_be_sip(test: str) -> None:
+    assert traps(f"function run()\n local sip = GetSIPStruct()\n {test} SetSIPProfile('call') end\nend") == []
 
 
 @pytest.mark.parametrize(
