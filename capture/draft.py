@@ -14,6 +14,7 @@ from capture.addresses import address_text, packed_address
 from capture.capture_time import DAY_US, EARLIEST_US
 from capture.fields import FieldValue
 from capture.hep.packet import Packet
+from capture.imported import LABEL
 from capture.interpret import KEYED_SIP_FIELDS, Meaning
 from capture.route import SIP, MessageClass
 from capture.sip.message import SipMessage
@@ -345,6 +346,8 @@ def _check_profile(name: str, value: Value) -> tuple[Value, str | None]:
 def _check_tag(name: str, value: Value) -> tuple[Value, str | None]:
     if not 0 < len(name) - len(TAG) <= MOST_TAG_CHARS or not name.isprintable():
         return None, f"the name of a tag has 1 to {MOST_TAG_CHARS} printable characters"
+    if name == TAG + LABEL:
+        return None, f"the tag {LABEL} tells by which import a message came, and is not for scripts to set"
     return (None, None) if value is None else _check_text(name, value)
 
 

@@ -16,6 +16,7 @@ CaptureError
 │   └── PayloadCorrupt
 ├── ScriptError
 ├── PcapError
+├── ImportRefused
 └── ConfigError
 """
 
@@ -106,6 +107,10 @@ class PcapError(CaptureError):
         super().__init__(words)
         self.reason = reason
         """`unreadable`, `foreign` (no capture at all), `cut` (in the middle of a packet) or `broken`."""
+
+
+class ImportRefused(CaptureError):
+    """An import, or the deletion of one, that cannot be; the text is for the one who asked."""
 
 
 class ConfigError(CaptureError):

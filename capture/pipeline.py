@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from capture.capture_time import capture_time
 from capture.draft import Draft, Filters
 from capture.duplicates import DuplicateWindow
@@ -16,6 +18,7 @@ from capture.errors import HepError, StoreError
 from capture.gate import Gate
 from capture.hep.decode import decode_packet
 from capture.hep.packet import Packet
+from capture.imported import LABEL, import_of
 from capture.interpret import Interpreter, Meaning
 from capture.journal.figures import WorkerFigure
 from capture.journal.record import Carrier, Record
@@ -38,6 +41,9 @@ FindLeaf = Callable[[MessageClass, int], Leaf]
 GiveUp = Callable[[Record, Exception], None]
 """Set aside a packet that cannot be processed, and say so."""
 
+LabelOf = Callable[[int], str | None]
+"""What an import is called, by its number; None where that is not known any more."""
+
 STRIDE = 64
 """Packets that go from stage to stage together. 40 to 200 do equally well."""
 
@@ -49,7 +55,7 @@ _Decoded = tuple[Record, int, Packet, _Time]
 _Interpreted = tuple[Record, int, Packet, _Time, Meaning, Packet]
 
 # By name, because a member looked up in its class costs 0.2 µs, and a packet asks for several.
-_TCP_RUBBISH = Carrier.TCP_RUBBISH
+_TCP_RUBBISH, _IMPORT = Carrier.TCP_RUBBISH, Carrier.IMPORT
 _WRITTEN, _FILTERED, _REFUSED = int(Outcome.WRITTEN), int(Outcome.FILTERED), int(Outcome.REFUSED)
 _DUPLICATE, _MALFORMED, _FAILED = int(Outcome.DUPLICATE), int(Outcome.MALFORMED), int(Outcome.FAILED)
 
@@ -57,6 +63,7 @@ _KEEP_ALIVES = frozenset([b"HEP PING", b"HEPPING"])
 """What HFP and hepgen.js send to keep a connection open."""
 _NOTHING = b"\r\n\0 \t"
 _LONGEST_KEEP_ALIVE = 16
+_LABEL_TAG = f"custom:{LABEL}"
 
 
 class Rows:
@@ -108,10 +115,11 @@ class Pipeline:
         give_up: GiveUp | None = None,
         filters: Filters | None = None,
         admit_tag: Admit = lambda name: True,
+        label_of: LabelOf = lambda number: None,
     ) -> None:
         """`mark` is set to each packet while it is dealt with. `give_up` is told of a packet that cannot be
         processed, which counts as failed; without it the error is raised. `admit_tag` is asked for each tag
-        that `filters` have set."""
+        that `filters` have set, `label_of` for each import that a packet came by."""
         self._max_payload_bytes = hep.max_payload_bytes
         self._gate = Gate(accept)
         self._interpreter = Interpreter(sip)
@@ -127,6 +135,10 @@ class Pipeline:
         self._give_up = give_up
         self._filters = filters
         self._reviser = Reviser(self._interpreter, admit_tag)
+        self._label_of = label_of
+        self._import = 0
+        """That of the message before; 0: it was received."""
+        self._label: str | None = None
 
     def process(self, records: Sequence[Record], origin: int, rows: Rows) -> None:
         """Deal with records in their order: their rows, if any, and an outcome for each go to `rows`.
@@ -183,12 +195,17 @@ class Pipeline:
             except HepError as error:
                 rows.count_malformed(error.reason)
                 continue
-            if not admits(packet.auth_key, record.peer):
+            arrival_us = record.arrival_us
+            if record.carrier is _IMPORT:
+                # Who may import is asked elsewhere; and what the packet says is as old as its frame.
+                arrival_us = import_of(record.peer)[1]
+            elif not admits(packet.auth_key, record.peer):
                 rows.outcomes[_REFUSED] += 1
-            elif _is_keep_alive(packet):
+                continue
+            if is_keep_alive(packet):
                 rows.count_filtered("keep_alive")
             else:
-                time = capture_time(packet.seconds, packet.microseconds, record.arrival_us)
+                time = capture_time(packet.seconds, packet.microseconds, arrival_us)
                 results.append((record, origin, packet, time))
 
     def _interpret(self, items: list[_Decoded], results: list[_Interpreted], _: Rows) -> None:
@@ -237,6 +254,8 @@ class Pipeline:
             if leaf is None:
                 rows.count_filtered("expired")
                 continue
+            if self._import or record.carrier is _IMPORT:
+                meaning = self._labelled(meaning, record)
             of_leaf = rows.of(leaf)
             call = call_hash(meaning.sid)
             codec, raw = self._codec.encode(packet.payload)
@@ -296,20 +315,42 @@ class Pipeline:
             self._from_us = max(leaf.lower_us, self._since[message_class])
         return leaf
 
+    def _labelled(self, meaning: Meaning, record: Record) -> Meaning:
+        """With the label of the import that the message came by, if it came by one.
+
+        Whatever an import is found by stands in key rows that bear its label, so that they go with it: what
+        was written for another one, or for what was received, does not count as written for this.
+        """
+        number = import_of(record.peer)[0] if record.carrier is _IMPORT else 0
+        if number != self._import:
+            self._label = self._label_of(number) if number else None
+            self._keys.forget()
+            self._import = number
+        if self._label is None:
+            return meaning
+        extra = {**(meaning.extra or {})}
+        fields = extra.get("fields")
+        extra["fields"] = {**(fields if isinstance(fields, dict) else {}), _LABEL_TAG: self._label}
+        key_extra = {**(meaning.key_extra or {}), _LABEL_TAG: self._label}
+        return msgspec.structs.replace(meaning, extra=extra, key_extra=key_extra)
+
     def _add_keys(self, rows: LeafRows, leaf: Leaf, call: int, packet: Packet, meaning: Meaning) -> None:
         new = self._keys.new_values(
             leaf.number, call, meaning.key_values, packet.source, packet.destination, meaning.key_extra
         )
         if new is not None:
+            extra = new.extra
+            if self._label is not None:
+                extra = {**(extra or {}), _LABEL_TAG: [self._label]}
             rows.keys.append(
                 encode_key(
-                    leaf.lower_us, call, new.values, new.source, new.destination, cut=new.cut, extra=new.extra
+                    leaf.lower_us, call, new.values, new.source, new.destination, cut=new.cut, extra=extra
                 )
             )
             rows.key_calls.append(call)
 
 
-def _is_keep_alive(packet: Packet) -> bool:
+def is_keep_alive(packet: Packet) -> bool:
     """Packets that say only that their sender is there."""
     payload = packet.payload
     if packet.protocol_type == 0 or not payload:

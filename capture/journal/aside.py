@@ -138,8 +138,10 @@ def _replay(directory: Path, target: Path, settings: JournalSettings) -> Replay:
         except JournalError as error:
             skipped.append(str(error))
             continue
+        # What came by an import still did.
+        carrier = Carrier.IMPORT if record.carrier is Carrier.IMPORT else Carrier.REPLAY
         packets.append(
-            (path.name, (record.arrival_us, Carrier.REPLAY, record.peer, record.peer_port, record.packet))
+            (path.name, (record.arrival_us, carrier, record.peer, record.peer_port, record.packet))
         )
     if packets:
         # Not beside the target, where a worker might be started for it before it is whole.

@@ -25,6 +25,9 @@ class Carrier(IntEnum):
     """A run of bytes on a TCP connection that is no frame; its first 64 bytes are the payload."""
     REPLAY = 4
     """A packet that had been set aside and is given to the worker again."""
+    IMPORT = 5
+    """A packet out of a capture file. In place of a peer stand the import and the frame's time (see
+    `capture.imported`)."""
 
 
 HEAD = Struct("<IIQqHB16s")
@@ -59,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """Time of arrival by this machine's clock, microseconds since the Unix epoch."""
     carrier: Carrier
     peer: bytes
-    """The sender's address, packed to 16 bytes (IPv4 mapped into IPv6)."""
+    """The sender's address, packed to 16 bytes (IPv4 mapped into IPv6); with `Carrier.IMPORT` no address."""
     peer_port: int
     packet: bytes
 

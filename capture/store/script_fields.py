@@ -6,9 +6,12 @@ every form: a script that makes names of values would otherwise make them withou
 
 from collections.abc import Iterable
 
+from capture.imported import LABEL
 from capture.store.connection import Connection
 
 MOST_NAMES = 1_000
+OURS = frozenset([LABEL])
+"""Names of our own, which are noted like those of scripts and take no room from them."""
 
 
 async def known(connection: Connection) -> frozenset[str]:
@@ -23,6 +26,8 @@ async def note(connection: Connection, names: Iterable[str]) -> frozenset[str]:
         # Two workers that count at once would both find room. Readers go on.
         await connection.execute("lock table script_fields in share row exclusive mode")
         there = await known(connection)
-        new = sorted(frozenset(names) - there)[: max(0, MOST_NAMES - len(there))]
+        missing = frozenset(names) - there
+        room = max(0, MOST_NAMES - len(there - OURS))
+        new = [*sorted(missing & OURS), *sorted(missing - OURS)[:room]]
         await connection.execute("insert into script_fields (name) select unnest($1::text[])", new)
     return there.union(new)

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from capture.draft import Draft
+from capture.imported import LABEL
 from capture.journal.log import JournalWriter
 from capture.settings import JournalSettings, StorageSettings
 from capture.store.script_fields import MOST_NAMES
@@ -100,3 +101,15 @@ async def _first_extra(url: str) -> str:
             await asyncio.sleep(0.02)
     await connection.close()
     return str(rows[0][0])
+
+
+async def test_name_of_our_own_is_noted_beside_as_many_of_scripts_as_there_may_be(database_url: str) -> None:
+    names = [f"name-{number:04}" for number in range(MOST_NAMES)]
+
+    async with a_writer(database_url) as writer:
+        await writer.note_script_fields([*names[1:], LABEL])
+        full = await writer.note_script_fields(names)
+        again = await writer.note_script_fields([LABEL, "one more"])
+
+    assert len(full) == MOST_NAMES + 1
+    assert again == {*names, LABEL}

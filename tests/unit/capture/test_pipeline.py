@@ -1,19 +1,22 @@
 """From a record to its rows and its outcome."""
 
 import struct
+from typing import Any
 
+import msgspec
 import pytest
 
 from capture.draft import Draft, Filters
 from capture.fields import StoredMessage, read_fields
 from capture.hep.encode import encode_packet
 from capture.hep.packet import Packet
+from capture.imported import peer_of
 from capture.interpret import Interpreter
 from capture.journal.figures import WorkerFigure
 from capture.journal.record import Carrier, Record
 from capture.keys import KeyMemory
 from capture.mark import PacketMark
-from capture.pipeline import STRIDE, GiveUp, Pipeline, Rows
+from capture.pipeline import STRIDE, GiveUp, LabelOf, Pipeline, Rows
 from capture.route import MessageClass
 from capture.settings import AcceptSettings, HepSettings, SipSettings, StorageSettings
 from capture.sip.ids import call_hash
@@ -22,6 +25,7 @@ from capture.store.codec import PayloadCodec
 from capture.store.columns import KEY_TEXT_COLUMNS
 from capture.store.expiry import FOR_EVER
 from capture.store.partitions import Leaf
+from tests.support.stored import Scripts
 
 NOW_US = 1_795_000_000_000_000
 PEER = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
@@ -66,6 +70,7 @@ def a_pipeline(
     mark: PacketMark | None = None,
     give_up: GiveUp | None = None,
     filters: Filters | None = None,
+    label_of: LabelOf = lambda number: None,
 ) -> Pipeline:
     return Pipeline(
         hep=HepSettings(),
@@ -80,6 +85,7 @@ def a_pipeline(
         mark=mark,
         give_up=give_up,
         filters=filters,
+        label_of=label_of,
     )
 
 
@@ -395,3 +401,88 @@ def test_mark_stands_at_the_packet_that_is_dealt_with_and_nowhere_afterwards() -
 
     assert seen == [(record.segment, record.offset) for record in records]
     assert words[WorkerFigure.MARK] == 0
+
+
+# ---- what was imported ----
+
+
+def an_imported(packet: Packet | bytes, number: int = 7, frame_us: int = NOW_US + 7) -> Record:
+    record = a_record(packet, Carrier.IMPORT)
+    return msgspec.structs.replace(record, peer=peer_of(number, frame_us))
+
+
+def an_importing_pipeline(**given: Any) -> Pipeline:
+    return a_pipeline(**given, label_of={7: "ticket-7", 8: "ticket-8"}.get)
+
+
+def rows_of(pipeline: Pipeline, *records: Record) -> tuple[list[bytes], list[bytes]]:
+    rows = Rows()
+    pipeline.process(records, 0, rows)
+    assert outcomes(rows) == ["WRITTEN"] * len(records)
+    leaves = rows.leaves.values()
+    return [m for leaf in leaves for m in leaf.messages], [k for leaf in leaves for k in leaf.keys]
+
+
+def test_imported_message_shows_its_label_and_is_found_by_it() -> None:
+    (message,), (key,) = rows_of(an_importing_pipeline(), an_imported(a_packet()))
+
+    assert b'{"fields":{"custom:import_label":"ticket-7"}}' in message
+    assert b'{"custom:import_label":["ticket-7"]}' in key
+
+
+def test_every_key_row_of_an_import_bears_its_label() -> None:
+    other = a_packet(INVITE.replace(b"bob", b"eve"))
+
+    _, keys = rows_of(an_importing_pipeline(), an_imported(a_packet()), an_imported(other))
+
+    assert [b"ticket-7" in key for key in keys] == [True, True]
+    assert b"eve" in keys[1]
+
+
+def test_what_one_import_is_found_by_does_not_rest_on_what_was_written_for_another() -> None:
+    records = (
+        an_imported(a_packet()),
+        an_imported(a_packet(), 8),
+        a_record(a_packet()),
+        an_imported(a_packet()),
+    )
+
+    _, keys = rows_of(an_importing_pipeline(), *records)
+
+    assert [b"alice" in key for key in keys] == [True] * 4
+    assert [b"ticket-7" in key for key in keys] == [True, False, False, True]
+    assert b"ticket-8" in keys[1]
+    assert b"import_label" not in keys[2]
+
+
+def test_label_and_what_scripts_set_stand_side_by_side() -> None:
+    def run(draft: Draft) -> None:
+        assert draft.write("custom:customer", "acme") is None
+        assert "is not for scripts to set" in str(draft.write("custom:import_label", "mine"))
+
+    (message,), (key,) = rows_of(an_importing_pipeline(filters=Scripts(run)), an_imported(a_packet()))
+
+    assert b'"custom:customer":"acme"' in message
+    assert b'"custom:import_label":"ticket-7"' in message
+    assert b'"custom:import_label":["ticket-7"]' in key
+
+
+def test_import_whose_report_has_gone_is_stored_without_label() -> None:
+    (message,), _ = rows_of(an_importing_pipeline(), an_imported(a_packet(), 99))
+
+    assert b"import_label" not in message
+
+
+def test_imported_packet_is_asked_for_no_key() -> None:
+    accept = AcceptSettings.model_validate({"keys": ["right"], "addresses": ["10.0.0.0/8"]})
+
+    assert len(rows_of(an_importing_pipeline(accept=accept), an_imported(a_packet()))[0]) == 1
+
+
+def test_imported_packet_without_a_time_has_that_of_its_frame() -> None:
+    frame_us = NOW_US - 40 * 86_400_000_000
+    packet = a_packet(seconds=None, microseconds=None)
+
+    (message,), _ = rows_of(an_importing_pipeline(), an_imported(packet, frame_us=frame_us))
+
+    assert message.startswith(struct.pack(">hiq", 19, 8, frame_us))
