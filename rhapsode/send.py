@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from capture.errors import HepError
-from capture.hep.chunks import GENERIC, MAGICS, MICROSECONDS, SECONDS, walk
 from capture.hep.decode import decode_packet
-from capture.hep.legacy import time_offset
+from capture.hep.retime import packet_time_us, rewrite_time
 from capture.pcap.packets import read_hep
 from capture.route import MessageClass, classify, route_sip
 from capture.sip.parse import parse_message
@@ -28,8 +27,6 @@ from rhapsode.target import Target, connect
 _EARLIEST_US: Final = 946_684_800_000_000
 """2000-01-01: what is older is no time, and is stored under its arrival."""
 _YEAR_US: Final = 366 * 86_400_000_000
-_ANY_TIME: Final = range(1 << 53)
-"""More than 32 bits of seconds and 32 bits of microseconds can say."""
 _PROGRESS_S: Final = 0.1
 
 
@@ -122,67 +119,9 @@ def send(
     return report
 
 
-class _Places(NamedTuple):
-    """Where the time stands in a packet; of two chunks of one type the later one counts."""
-
-    order: Literal["big", "little"]
-    seconds: list[int]
-    microseconds: list[int]
-
-
-def _places(packet: bytes) -> _Places:
-    places = _Places("little" if packet[:1] == b"\2" else "big", [], [])
-    try:
-        if packet[:4] in MAGICS:
-            for vendor, chunk_type, offset, length in walk(packet):
-                if vendor == GENERIC and length == 4 and chunk_type in (SECONDS, MICROSECONDS):
-                    (places.seconds if chunk_type == SECONDS else places.microseconds).append(offset)
-        elif packet[:1] == b"\2":
-            offset = time_offset(packet)
-            places.seconds.append(offset)
-            places.microseconds.append(offset + 4)
-    except HepError:
-        return places
-    return places
-
-
-def _time_us(packet: bytes, places: _Places) -> int | None:
-    if not places.seconds:
-        return None
-    seconds, microseconds = (
-        int.from_bytes(packet[at[-1] : at[-1] + 4], places.order) if at else 0
-        for at in (places.seconds, places.microseconds)
-    )
-    return seconds * 1_000_000 + microseconds
-
-
-def packet_time_us(packet: bytes) -> int | None:
-    """The time in a HEPv2 or v3 packet, microseconds since the Unix epoch; None when it has none."""
-    return _time_us(packet, _places(packet))
-
-
-def rewrite_time(packet: bytes, shift_us: int) -> bytes:
-    """The packet with its time moved by so many microseconds, every other byte as it was.
-
-    Unchanged when it has no time (HEPv1, gzip, broken packets) or when 32 bits cannot hold the new one.
-    """
-    return _moved(packet, shift_us, _ANY_TIME)
-
-
 def _moved(packet: bytes, shift_us: int, movable: range) -> bytes:
-    places = _places(packet)
-    time_us = _time_us(packet, places)
-    if time_us is None or time_us not in movable:
-        return packet
-    seconds, microseconds = divmod(time_us + shift_us, 1_000_000)
-    if not 0 <= seconds < 1 << 32:
-        return packet
-    moved = bytearray(packet)
-    for at in places.seconds:
-        moved[at : at + 4] = seconds.to_bytes(4, places.order)
-    for at in places.microseconds:
-        moved[at : at + 4] = microseconds.to_bytes(4, places.order)
-    return bytes(moved)
+    time_us = packet_time_us(packet)
+    return packet if time_us is None or time_us not in movable else rewrite_time(packet, shift_us)
 
 
 class Pace:
