@@ -5,7 +5,7 @@ do is refused here, in words. Knows no Lua and no table.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 from typing import Literal, Protocol
@@ -18,7 +18,7 @@ from capture.imported import LABEL
 from capture.interpret import KEYED_SIP_FIELDS, Meaning
 from capture.route import SIP, MessageClass
 from capture.sip.message import SipMessage
-from capture.sip.parse import body, header_values, parse_message
+from capture.sip.parse import body, header_values, parse_message, parse_with_headers
 from capture.text import in_one_line, to_text
 
 Value = FieldValue | float | bytes
@@ -47,11 +47,19 @@ class Draft:
     """One message on its way through the scripts."""
 
     __slots__ = (
-        *("_sip", "_text_chars", "changes", "dropped", "meaning"),
+        *("_custom_headers", "_sip", "_text_chars", "changes", "dropped", "meaning"),
         *("packet", "received", "seen_by", "time_us"),
     )
 
-    def __init__(self, packet: Packet, meaning: Meaning, time_us: int, received: bytes = b"") -> None:
+    def __init__(
+        self,
+        packet: Packet,
+        meaning: Meaning,
+        time_us: int,
+        received: bytes = b"",
+        custom_headers: Sequence[str] = (),
+    ) -> None:
+        """`custom_headers` are those of the settings."""
         self.packet = packet
         self.received = received
         """The HEP packet as it came in, for who must look into it later."""
@@ -64,6 +72,7 @@ class Draft:
         """Why it is not to be stored; None: it is."""
         self.seen_by: object = None
         """Stands for the Lua state that knows its fields as they are now."""
+        self._custom_headers = custom_headers
         self._sip: SipMessage | None = None
         self._text_chars = 0
         """Of all text in `changes` but the payload, see `_chars_of`."""
@@ -103,9 +112,16 @@ class Draft:
         """A field as it is now; None when the message has none of this name."""
         if name in self.changes:
             return self.changes[name]
-        if "read_payload" in self.changes and name in _SIP_FIELDS:
-            return self.parsed(name)
+        if "read_payload" in self.changes:
+            if name in _SIP_FIELDS:
+                return self.parsed(name)
+            if name.startswith(TAG):
+                return self._custom_values().get(name[len(TAG) :])
         return reader_of(name)(self)
+
+    def _custom_values(self) -> Mapping[str, str]:
+        """Of the headers of the settings, as the payload that is read has them now."""
+        return parse_with_headers(self.read_payload, self._custom_headers)[1] if self.is_sip else {}
 
     def parsed(self, name: str) -> Value:
         """A field of SIP as the payload has it; None when it is not SIP."""
@@ -162,7 +178,7 @@ class Draft:
 
     def tag_names(self) -> list[str]:
         """Of the custom headers and tags that it has now."""
-        names = dict.fromkeys([*(self.meaning.key_extra or {}), *self.changes])
+        names = dict.fromkeys([*(TAG + header for header in self._custom_headers), *self.changes])
         return [name[len(TAG) :] for name in names if name.startswith(TAG) and self.read(name) is not None]
 
     def drop(self, reason: str) -> None:

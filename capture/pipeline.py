@@ -218,13 +218,14 @@ class Pipeline:
         self, filters: Filters, items: list[_Interpreted], results: list[_Interpreted], rows: Rows
     ) -> None:
         words, reach, run, revise = self._mark.words, filters.reach, filters.run, self._reviser.revise
+        custom_headers = self._interpreter.custom_headers
         for item in items:
             record, origin, packet, time, meaning, received = item
             if not reach(meaning.protocol_type):
                 results.append(item)
                 continue
             words[MARK] = record.segment << 32 | record.offset
-            draft = Draft(packet, meaning, time[0], record.packet)
+            draft = Draft(packet, meaning, time[0], record.packet, custom_headers)
             run(draft)
             if draft.dropped is not None:
                 rows.count_filtered("script")

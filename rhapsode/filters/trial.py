@@ -76,7 +76,8 @@ class Trial:
 
     def run(self, packet: Packet, time_us: int) -> Tried:
         """A packet through all scripts that it reaches."""
-        draft = Draft(packet, self._interpreter.interpret(packet, None), time_us)
+        meaning = self._interpreter.interpret(packet, None)
+        draft = Draft(packet, meaning, time_us, custom_headers=self._interpreter.custom_headers)
         first_error = None
         for runner in self._runners:
             if not runner.reaches(draft.meaning.protocol_type):

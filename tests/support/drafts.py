@@ -43,4 +43,6 @@ def a_draft(
         destination=packed_address(destination),
         **(settings | given),  # type: ignore[arg-type]
     )
-    return Draft(packet, Interpreter(sip or SipSettings()).interpret(packet, None), TIME_US)
+    interpreter = Interpreter(sip or SipSettings())
+    meaning = interpreter.interpret(packet, None)
+    return Draft(packet, meaning, TIME_US, custom_headers=interpreter.custom_headers)

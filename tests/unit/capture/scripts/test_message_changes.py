@@ -6,6 +6,7 @@ import pytest
 
 from capture.draft import MOST_ADDED_BYTES, Draft
 from capture.errors import ScriptError
+from capture.settings import SipSettings
 from tests.support.drafts import INVITE, a_draft
 from tests.support.filtering import Filter, run_on_sip, tags_of
 
@@ -125,6 +126,20 @@ def test_removed_header_is_gone_from_the_payload_alone() -> None:
 
     assert draft.payload == CALL.replace(b"X-Tenant: one\r\nx-tenant: two\r\n", b"")
     assert tags_of(draft) == {"left": "nil"}
+
+
+def test_headers_of_the_settings_are_read_of_the_payload_as_it_is_now() -> None:
+    settings = SipSettings(custom_headers=("X-Tenant", "X-New"))
+    draft = a_draft(CALL, sip=settings)
+    kept = "X-New: n\\r\\nX-Tenant"
+
+    run_on_sip("remove_header('X-Tenant') tag('left', tostring(message:tag_value('X-Tenant')))", draft)
+    run_on_sip(f"set('payload', (message.payload:gsub('Via', '{kept}: three\\r\\nVia')))", draft)
+    names = draft.tag_names()
+    run_on_sip("tag('read', message:tag_value('X-New') .. message:tag_value('X-Tenant'))", draft)
+
+    assert tags_of(draft) == {"left": "nil", "read": "nthree"}
+    assert names == ["X-Tenant", "X-New", "left"]
 
 
 def test_several_headers_are_removed_by_any_of_their_names() -> None:
