@@ -21,9 +21,8 @@ class KnownNames:
     def __init__(self, noted: Iterable[str], note: Note) -> None:
         self._noted = frozenset(noted)
         self._note = note
-        self._is_full = False
-        self.refused = 0
-        """How often a name was refused."""
+        self.problem = ""
+        """Which name was the first to be refused, in words; empty while none was."""
 
     def admit(self, name: str) -> bool:
         """Whether a header or tag of this name may be stored; a new name waits for the database.
@@ -32,17 +31,14 @@ class KnownNames:
         """
         if name in self._noted:
             return True
-        if not self._is_full:
+        # None ever goes, so that there is nothing to ask for once one was refused.
+        if not self.problem:
             self._noted = self._note(name)
             if name in self._noted:
                 return True
-            # None ever goes, so that there is nothing to ask for any more.
-            self._is_full = True
-            log.error(
-                "scripts have set headers and tags of %d names, and no more are stored: %r is the first that"
-                " is not",
-                len(self._noted),
-                name,
+            self.problem = (
+                f"scripts have set headers and tags of {len(self._noted)} names, and no more are stored:"
+                f" {name!r} is the first that is not"
             )
-        self.refused += 1
+            log.error("%s", self.problem)
         return False

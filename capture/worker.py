@@ -270,6 +270,9 @@ class _Session:
 
     def _make_pipeline(self) -> Pipeline:
         options = self._options
+        names = KnownNames(self._loop.call(self._writer.script_fields()), self._note_name)
+        if self._filters is not None:
+            self._filters.names = names
         return Pipeline(
             hep=options.hep,
             accept=options.accept,
@@ -281,7 +284,7 @@ class _Session:
             mark=self._mark,
             give_up=self._give_up,
             filters=None if self._filters is None else self._filters.engine,
-            admit_tag=KnownNames(self._loop.call(self._writer.script_fields()), self._note_name).admit,
+            admit_tag=names.admit,
             label_of=self._label_of,
         )
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from capture.errors import JournalError, ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
+from capture.script_names import KnownNames
 from capture.script_report import (
     FolderProblem,
     ScriptReport,
@@ -75,6 +76,8 @@ class WorkerFilters:
             settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end
         )
         self._services.sayings.around = self.engine.unwatched
+        self.names: KnownNames | None = None
+        """Of headers and tags, as the worker's session knows them."""
         kept = KeptVersions(self._filters)
         self._loader = Loader(directory, settings, self._services, kept, self.engine.begin)
         self._problems: list[FolderProblem] = []
@@ -176,6 +179,8 @@ class WorkerFilters:
         report = self._report
         report.switches_problem = self._switches.problem
         report.problems = [*self._problems, *self._services.problems()]
+        if self.names is not None and self.names.problem:
+            report.problems.append(FolderProblem("", self.names.problem, is_left_out=False))
         self._services.report(report)
         self._loader.measure()
         try:

@@ -12,6 +12,7 @@ import asyncpg
 from capture.draft import Draft
 from capture.imported import LABEL
 from capture.journal.log import JournalWriter
+from capture.script_report import filters_directory, read_report
 from capture.settings import JournalSettings, StorageSettings
 from capture.store.script_fields import MOST_NAMES
 from capture.store.writer import Writer
@@ -91,6 +92,28 @@ async def test_message_whose_tag_is_refused_is_stored_without_it(tmp_path: Path,
             extra = await _first_extra(database_url)
 
     assert json.loads(extra)["fields"] == {"custom:known": "1"}
+
+
+async def test_name_that_found_no_room_is_told_with_what_else_is_wrong_with_scripts(
+    tmp_path: Path, database_url: str
+) -> None:
+    directory, scripts = tmp_path / "journal" / "0000", tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "a.lua").write_text('function on_sip(message) tag("one more", 1) end\n')
+    await execute(
+        database_url,
+        f"insert into script_fields select 'name-' || n from generate_series(1, {MOST_NAMES}) as names (n)",
+    )
+    with closing(JournalWriter.open(directory, JournalSettings())) as journal:
+        append(journal, [hep3(b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n", time.time_ns() // 1000)])
+        with working(directory, database_url, lua_dir=scripts):
+            extra = await _first_extra(database_url)
+
+    report = read_report(filters_directory(directory), "0000")
+    assert extra == "None"
+    assert report is not None
+    (problem,) = report.problems
+    assert problem.words.startswith(f"scripts have set headers and tags of {MOST_NAMES} names, ")
 
 
 async def _first_extra(url: str) -> str:

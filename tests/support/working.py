@@ -17,7 +17,7 @@ from capture.draft import Draft
 from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
 from capture.journal.record import Carrier
-from capture.settings import SipSettings, StorageSettings
+from capture.settings import FilterSettings, SipSettings, StorageSettings
 from capture.worker import Worker, WorkerOptions, run
 from tests.support.stored import Scripts
 
@@ -45,17 +45,21 @@ def working(
     *,
     custom_headers: Sequence[str] = (),
     script: Callable[[Draft], None] | None = None,
+    lua_dir: Path | None = None,
     **storage: Any,
 ) -> Iterator[None]:
     """A worker that goes on until the block is left; what ends it before is raised there.
 
-    `script` is let at each message.
+    `script` is let at each message, or those of `lua_dir` are.
     """
     options = WorkerOptions(
         journal,
         database_url,
         storage=StorageSettings(**storage),
         sip=SipSettings(custom_headers=tuple(custom_headers)),
+        lua_dir=lua_dir,
+        # Whoever watches would end the tests.
+        filters=FilterSettings(watchdog_s=60),
         drain_s=0.1,
     )
     stop = threading.Event()
