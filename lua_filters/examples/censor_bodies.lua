@@ -15,7 +15,8 @@ for method in (settings.methods or "MESSAGE"):gmatch("[^,%s]+") do
 end
 
 function on_sip(message)
-    if methods[message.cseq_method] then
+    -- A request goes by either, for its CSeq may be missing or say something else.
+    if methods[message.method] or methods[message.cseq_method] then
         redact_body()
     elseif keys and message.body then
         redact_sdp_keys()

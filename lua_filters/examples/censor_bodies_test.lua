@@ -7,6 +7,18 @@ test("the text of a MESSAGE is hidden, its length stays", function()
     assert_equal(result:header("Content-Length"), "15")
 end)
 
+test("a MESSAGE whose CSeq is missing or says something else is hidden too", function()
+    local text = "MESSAGE sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\n%sContent-Length: 6\r\n\r\nsecret"
+
+    for _, cseq in ipairs{ "", "CSeq: 1 INVITE\r\n", "CSeq: MESSAGE\r\n", "CSeq: 1 message\r\n" } do
+        assert_equal(run(raw(text:format(cseq))).body, "xxxxxx", cseq)
+    end
+end)
+
+test("the answer to a MESSAGE is hidden", function()
+    assert_equal(run(sip{ status = 200, cseq_method = "MESSAGE", body = "thanks" }).body, "xxxxxx")
+end)
+
 test("the keys of a call are hidden, the rest of the description stays", function()
     local result = run(sip{ method = "INVITE", body = SDP })
 
