@@ -5,17 +5,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from api.search.fields import CUSTOM, class_fields
+from capture.route import MessageClass
 from capture.script_report import ScriptReport
 from capture.scripts.entry_points import EntryPoint
 from capture.scripts.folder import Begin, Script, read_folder, unwatched
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
 from capture.scripts.misspelt import find_misspelt
-from capture.scripts.traps import find_traps
+from capture.scripts.traps import Trap, find_traps
 from capture.settings import FilterSettings
 from rhapsode.filters.trial import load_error, services_of
 
 _LOOK_UP = re.compile(rb"""\blookup\.file\s*\(\s*["']([^"'\n]+)["']""")
+_TAG = re.compile(r"""(?<![\w.:])tag\s*\(\s*["']([^"'\n]+)["']""")
+_FIELDS_OF_SIP = frozenset(
+    id_.removeprefix("data_header.")
+    for id_, field in class_fields(MessageClass.CALL).items()
+    if id_.startswith("data_header.") and not field.internal.startswith(CUSTOM)
+)
+"""Under these names searches and rows have what the message says, and no tag."""
 _REACHED = {"on_sip": "SIP", "on_rtcp": "RTCP", "on_log": "log lines", "on_packet": "every packet"}
 
 
@@ -71,13 +80,25 @@ def _checked(
     findings = list(problems)
     if report is not None and report.load_error:
         findings.append(Finding(True, load_error(report)))
-    findings += [Finding(False, str(trap)) for trap in [*find_traps(script), *find_misspelt(script)]]
+    traps = [*find_traps(script), *find_misspelt(script), *_find_hidden_tags(script)]
+    findings += [Finding(False, str(trap)) for trap in traps]
     return Checked(
         name,
         "new API" if script.is_new_kind else "heplify-server API",
         tuple(_entry_points(script.entry_points, script.is_new_kind, filters)),
         tuple(findings),
     )
+
+
+def _find_hidden_tags(script: Script) -> Iterator[Trap]:
+    if not any(point.name in ("on_sip", "on_packet") for point in script.entry_points):
+        return
+    code = script.code
+    for use in _TAG.finditer(script.source.decode("latin-1")):
+        # Not where it stands in a comment or a text.
+        if use[1] in _FIELDS_OF_SIP and code.startswith("tag", use.start()):
+            words = f"a tag {use[1]} of SIP is neither found nor shown: it is the name of a field"
+            yield Trap(code.count("\n", 0, use.start()) + 1, words)
 
 
 def _entry_points(points: Sequence[EntryPoint], is_new_kind: bool, filters: FilterSettings) -> Iterator[str]:

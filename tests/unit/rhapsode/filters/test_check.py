@@ -150,3 +150,22 @@ def test_table_that_a_script_looks_up_and_that_is_not_there_is_a_warning(tmp_pat
 
     assert not finding.is_error
     assert finding.words.startswith("cannot be read: ")
+
+
+def test_tag_that_a_field_of_sip_hides_is_a_warning_at_its_line(tmp_path: Path) -> None:
+    text = """-- tag("from_user", 1)
+function on_sip(message)
+  tag("method", 'tag("via", 1)') tag ( 'callid', 2)
+  tag("status", 3) tag("protocol", 4) other.tag("via", 5)
+end
+"""
+    (tmp_path / "a.lua").write_text(text)
+    (tmp_path / "b.lua").write_text('function on_rtcp(report) tag("method", 1) end\n')
+
+    found = check(tmp_path)
+
+    assert [(finding.is_error, finding.words[:27]) for finding in found["a.lua"].findings] == [
+        (False, "line 3: a tag method of SIP"),
+        (False, "line 3: a tag callid of SIP"),
+    ]
+    assert found["b.lua"].findings == ()
