@@ -48,6 +48,8 @@ def find_test_files(path: Path) -> list[Path]:
     """The test files of a folder, by name, or the one that is named; RhapsodeError when there is none."""
     if path.is_file() and path.name.endswith(TEST_SUFFIX):
         return [path]
+    if path.is_file():
+        raise RhapsodeError(f"{path} is no test: name its folder, or one of the files *{TEST_SUFFIX} in it")
     try:
         found = sorted(
             file for file in path.iterdir() if file.name.endswith(TEST_SUFFIX) and file.name[0] != "."

@@ -28,7 +28,7 @@ EMPTY = "function on_sip() end"
         (["try", "some.lua", "--last", "10m", "--data-dir", "none"], "no database runs under "),
         (["test", "none"], "none cannot be read: No such file or directory"),
         (["test", "empty"], "empty has no tests: they are files named *_test.lua beside the scripts"),
-        (["test", "some.lua"], "some.lua cannot be read: Not a directory"),
+        (["test", "some.lua"], "some.lua is no test: name its folder, or one of the files *_test.lua in it"),
         (["test", ".", "--junit", "none/report.xml"], "none/report.xml cannot be written: No such file"),
     ],
 )

@@ -72,7 +72,9 @@ def test_packets_of_a_capture_are_run_and_a_number_too_high_is_told(tmp_path: Pa
     assert "new_test.lua:2: cannot read" in failure(tmp_path, 'from_pcap("none.pcap", 1)')
 
 
-def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_disk(tmp_path: Path) -> None:
+def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "numbers.csv").write_text("49,DE\n")
     script = 'function on_sip(message) lookup.file("numbers.csv", "49") end'
 
@@ -80,6 +82,7 @@ def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_dis
 
     assert words.startswith("new_test.lua:2: s.lua:1: lookup.file: ")
     assert words.endswith('a test gives tables itself: lookup_table("numbers.csv", {…})')
+    assert caplog.records == []
 
 
 # ---- failures ----
