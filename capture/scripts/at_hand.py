@@ -60,7 +60,7 @@ class MessageServices:
         changes = {} if draft is None else draft.changes
         users = [to_text(user) for user in fields_and_users[1::2]]
         masked = {user: mask_text(user, keep_last) for user in users}
-        edited: bytes | None = payload
+        edited = None if is_wrapped(payload) and unwrap(payload) == payload else payload
         for user, mask in masked.items():
             if edited is not None:
                 edited = _edited(edited, partial(mask_user, headers=USER_HEADERS, user=user, masked=mask))

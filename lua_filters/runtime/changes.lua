@@ -7,7 +7,8 @@ local environment, masked, without_headers, without_body, without_keys, joined =
 local core, message, names = environment.__core, environment.__message, environment.__names
 
 local error, next, select, tostring, type, unpack = error, next, select, tostring, type, unpack
-local find, floor, format, max, sub = string.find, math.floor, string.format, math.max, string.sub
+local byte, find, format, sub = string.byte, string.find, string.format, string.sub
+local floor, max = math.floor, math.max
 local read, write = core.read, core.write
 local guess, shown = names.guess, names.shown
 local check_packet, header_name, text = message.check_packet, message.header_name, message.text
@@ -93,6 +94,7 @@ local function check_sip(name)
 end
 
 local MOST_HEADERS = 64 -- in one call
+local OPENING_BRACE = 0x7B -- JSON may hold a message of which nothing can be read
 
 function environment.remove_header(...)
     check_sip("remove_header")
@@ -144,15 +146,19 @@ function environment.mask(fields, keep_last)
     if type(keep_last) ~= "number" or not (keep_last >= 0 and keep_last <= 1000 and keep_last == floor(keep_last)) then
         error("mask: keep_last is a whole number from 0 to 1000, not " .. shown(keep_last), 2)
     end
-    if length == 0 then
+    local payload = read("payload")
+    if length == 0 and byte(payload) ~= OPENING_BRACE then
         return
     end
-    local results = { masked(read("payload"), keep_last, unpack(list, 1, length)) }
-    set_payload("mask", results[1], results[2])
+    local results = { masked(payload, keep_last, unpack(list, 1, length)) }
+    if length > 0 or not results[1] then
+        set_payload("mask", results[1], results[2])
+    end
     for index = 1, length, 2 do
         local mask = results[1 + (index + 1) / 2]
-        if mask then
-            write(list[index], mask)
+        local words = mask and write(list[index], mask)
+        if words then
+            error("mask: " .. words, 2)
         end
     end
 end

@@ -276,9 +276,18 @@ def test_what_is_of_sip_alone_is_an_error_elsewhere(call: str) -> None:
         script.run(a_draft(b"hello", protocol_type=100))
 
 
-@pytest.mark.parametrize("name", ["redact_body", "remove_header", "redact_sdp_keys"])
-def test_what_cannot_be_hidden_is_an_error(name: str) -> None:
-    words = error_of(f"{name}('X-Tenant')", a_draft(b'{"payload": "INVITE'))
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("redact_body", ""),
+        ("remove_header", "'X-Tenant'"),
+        ("redact_sdp_keys", ""),
+        ("mask", "'from_user'"),
+        ("mask", "{}"),
+    ],
+)
+def test_what_cannot_be_hidden_is_an_error(name: str, what: str) -> None:
+    words = error_of(f"{name}({what})", a_draft(WRAPPED[:-1]))
 
     assert words == f"a.lua:2: {name}: the JSON around this message cannot be read"
 
@@ -346,3 +355,16 @@ def test_text_that_was_undone_leaves_its_room() -> None:
 @pytest.mark.parametrize("time_s", ["0", "os.time() + 2 * 86400", "2^52"])
 def test_time_that_no_sender_could_have_is_refused(time_s: str) -> None:
     assert "time is a time from the year 2000 to tomorrow" in error_of(f"set('time', {time_s})")
+
+
+def test_number_that_only_the_message_as_received_has_is_hidden_too() -> None:
+    draft = a_draft(CALL)
+    draft.write("raw", b"INVITE sip:bob@example.com SIP/2.0\r\n\r\n")
+
+    run_on_sip("mask('from_user', 3)", draft)
+
+    assert draft.read("from_user") in (None, "")
+
+
+def test_message_in_json_without_such_a_number_stays_as_it_is() -> None:
+    assert run_on_sip("mask('auth_user', 3)", a_draft(WRAPPED)).changes == {}
