@@ -12,18 +12,17 @@ from typing import Literal
 import msgspec
 
 from capture.script_report import (
-    FILTERS_DIR,
+    BARRED,
     SCRIPT_LABEL,
     FolderProblem,
     MemoryReport,
-    Reported,
     ScriptErrors,
     ScriptReport,
     Series,
     add_series,
     quantile_s,
-    read_reports,
 )
+from capture.script_report_files import FILTERS_DIR, Reported, read_reports
 from capture.script_switches import Off, SwitchedOff, read_off
 
 State = Literal["running", "switched off", "disabled", "not loaded", "stopped"]
@@ -46,6 +45,8 @@ class FilterScript(msgspec.Struct, frozen=True):
     """Why the file as it is now could not be loaded, whether an earlier version runs or not."""
     packet: str | None
     """The file below `packets` with what it failed at."""
+    is_barrier: bool
+    """It does not run in some worker, which drops the packets that it is for."""
     workers: dict[str, str]
     """The state in each worker that lives, by its journal."""
 
@@ -69,10 +70,11 @@ class FilterScript(msgspec.Struct, frozen=True):
 
     def warnings(self) -> Iterator[str]:
         """What somebody has to see to, but for its errors."""
+        barred = f" ({BARRED})" if self.is_barrier else ""
         if self.state == "switched off":
-            yield f"switched off: {self.name}: {self.why}"
+            yield f"switched off: {self.name}: {self.why}{barred}"
         if self.is_broken:
-            runs_on = " (an earlier version runs)" if self.state == "running" else ""
+            runs_on = " (an earlier version runs)" if self.state == "running" else barred
             yield f"not loaded: {self.name}: {self.load_error or self.why}{runs_on}"
 
     def quantile_s(self, share: float) -> float | None:
@@ -207,6 +209,7 @@ def _script(
         why=why,
         load_error=next((each.load_error for each in living.values() if each.load_error), ""),
         packet=off.packet if off is not None and holds else None,
+        is_barrier=any(each.is_barrier for each in living.values()),
         workers={journal: each.state for journal, each in living.items()},
     )
 

@@ -1,24 +1,18 @@
 """What a worker says of the filter scripts that it runs, for others to read.
 
-One file a worker, `NAME.json` for the journal NAME, in the directory `filters` beside the journals; replaced
-while something changes, and as young as its last look. The worker adds to these structs while packets
-pass, and carries the counts of its predecessor on: a counter never goes back, whoever dies. Knows no Lua.
+The worker adds to these structs while packets pass, and carries the counts of its predecessor on: a counter
+never goes back, whoever dies. Knows no Lua and no file: see `script_report_files`.
 """
 
 import os
 from bisect import bisect_left
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
-from capture.errors import JournalError
-from capture.journal.directory import READ_LOCK, is_locked, make_directory
 from capture.text import in_one_line
 
-FILTERS_DIR = "filters"
-"""Of reports, switches and kept packets, in the directory of the journals."""
 FIRST_BUCKET_NS = 500
 BUCKETS = 26
 """Of a histogram of times: bucket `i` holds those below 500 ns · 2^i, the last one (above 8 s) all others. To
@@ -36,6 +30,8 @@ OTHERS = "others"
 
 T = TypeVar("T")
 
+BARRED = "all packets that it is for are dropped"
+"""What is said of a script that `is_barrier`."""
 State = Literal["running", "switched off", "disabled", "not loaded"]
 """`switched off`: by itself, see `script_switches`; `disabled`: by a person or a setting."""
 
@@ -73,6 +69,8 @@ class ScriptReport(msgspec.Struct):
     """`filters.disabled` names it, so that no switch lets it run."""
     load_error: str = ""
     """Why the file as it is now could not be loaded, whether an earlier version runs on or not."""
+    is_barrier: bool = False
+    """It does not run, and the packets that it is for are dropped meanwhile, as `filters.on_error` says."""
     is_new_kind: bool = False
     """Written for our own API."""
     is_example: bool = False
@@ -261,96 +259,6 @@ class WorkerReport(msgspec.Struct):
         self.earlier = [each for each in before if each.labels.get(SCRIPT_LABEL) in names][:MOST_EARLIER]
 
 
-class Reported(msgspec.Struct, frozen=True):
-    """A report as it was read."""
-
-    worker: WorkerReport
-    runs: bool
-    """The worker that wrote it lives and runs scripts. If not, its counts count on, and what it says of
-    states does not."""
-    is_without: bool = False
-    """It lives, and its settings name no scripts."""
-
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(WorkerReport)
-
-
-def filters_directory(journal_dir: Path) -> Path:
-    """The directory of reports and switches for the worker of this journal."""
-    return journal_dir.parent / FILTERS_DIR
-
-
-def report_path(filters: Path, journal: str) -> Path:
-    return filters / f"{journal}.json"
-
-
-def write_report(filters: Path, report: WorkerReport, now_us: int) -> None:
-    """Replace the worker's report if it has changed; JournalError when that cannot be done.
-
-    In the page cache at once, like the figures: it survives the death of the process. It is not synced, since
-    that would hold up packets for a few counts.
-    """
-    path = report_path(filters, report.journal)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.exists() and path.read_bytes() == _encoder.encode(report):
-            return
-        report.written_us = now_us
-        if not filters.is_dir():
-            make_directory(filters)
-        temporary.write_bytes(_encoder.encode(report))
-        temporary.replace(path)
-    # UnicodeEncodeError: text of a script that is no text.
-    except (OSError, UnicodeEncodeError) as error:
-        raise JournalError(f"the report of the filter scripts, {path}, cannot be written: {error}") from error
-
-
-def report_none(filters: Path, journal: str, now_us: int) -> None:
-    """A worker's whose settings name no scripts; JournalError as `write_report`.
-
-    What its lives before counted is kept: a sum over all workers may not fall, and scripts may come back.
-    """
-    report = read_report(filters, journal) or WorkerReport(journal)
-    report.pid, report.is_without = os.getpid(), True
-    write_report(filters, report, now_us)
-
-
-def read_report(filters: Path, journal: str) -> WorkerReport | None:
-    """The last report of the worker of a journal, alive or not; None when there is none that can be read."""
-    return _read(report_path(filters, journal))
-
-
-def read_reports(journals: Path) -> list[Reported]:
-    """Every worker's report, by the journals' names; `journals` is the directory that holds these."""
-    found = []
-    for path in sorted((journals / FILTERS_DIR).glob("[!.]*.json")):
-        report = _read(path)
-        if report is not None and report.journal == path.stem:
-            lives = _lives(journals / path.stem / READ_LOCK, report.pid)
-            found.append(Reported(report, lives and not report.is_without, lives and report.is_without))
-    return found
-
-
-def _read(path: Path) -> WorkerReport | None:
-    try:
-        return _decoder.decode(path.read_bytes())
-    # RecursionError: nested deeper than the decoder's stack.
-    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-
-
-def _lives(lock: Path, pid: int) -> bool:
-    """Whether a worker holds the journal, and the same that wrote the report."""
-    if not is_locked(lock):
-        return False
-    try:
-        holder = lock.read_text("ascii", "replace").strip()
-    except OSError:
-        return True
-    return holder in ("", str(pid))
-
-
 def said_of(script: str, words: str) -> str:
     """The words of an error for one who knows which script it is of: `a.lua:3: oh` is `line 3: oh`. In one
     line, and without what a terminal would obey."""
@@ -361,15 +269,6 @@ def said_of(script: str, words: str) -> str:
     elif place == script:
         words = rest
     return in_one_line(words, MOST_WORDS_CHARS)
-
-
-def _add_up(counts: dict[T, int], others: dict[T, int]) -> None:
-    for key, count in others.items():
-        counts[key] = counts.get(key, 0) + count
-
-
-def _past(errors: ScriptErrors) -> ScriptErrors:
-    return msgspec.structs.replace(errors, line=0, is_past=True)
 
 
 def add_series(all_series: Sequence[Series]) -> list[Series]:
@@ -408,3 +307,12 @@ def quantile_s(latency: Sequence[int], share: float) -> float | None:
     lower = BOUNDS_S[index - 1] if index else 0.0
     below = sums[index - 1] if index else 0
     return lower + (BOUNDS_S[index] - lower) * (rank - below) / (sums[index] - below)
+
+
+def _add_up(counts: dict[T, int], others: dict[T, int]) -> None:
+    for key, count in others.items():
+        counts[key] = counts.get(key, 0) + count
+
+
+def _past(errors: ScriptErrors) -> ScriptErrors:
+    return msgspec.structs.replace(errors, line=0, is_past=True)

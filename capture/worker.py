@@ -41,7 +41,7 @@ from capture.pipeline import STRIDE, Pipeline, Rows
 from capture.rounds import RetentionRounds
 from capture.route import MessageClass
 from capture.script_names import KnownNames
-from capture.script_report import filters_directory, report_none
+from capture.script_report_files import filters_directory, report_none
 from capture.settings import (
     AcceptSettings,
     FilterSettings,

@@ -14,7 +14,7 @@ from api.schemas.common import DataError, PlainError
 from api.schemas.filters import FiltersAnswer, ScriptAnswer, filters_answer, script_row
 from api.wire import JsonAnswer, JsonSchema, Responses, describe_answer
 from capture.errors import JournalError
-from capture.script_report import FILTERS_DIR
+from capture.script_report_files import FILTERS_DIR
 from capture.script_switches import Switches
 
 log = logging.getLogger(__name__)

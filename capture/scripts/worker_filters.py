@@ -15,15 +15,8 @@ from capture.errors import JournalError, ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
 from capture.script_names import KnownNames
-from capture.script_report import (
-    FolderProblem,
-    ScriptReport,
-    WorkerReport,
-    filters_directory,
-    read_report,
-    said_of,
-    write_report,
-)
+from capture.script_report import FolderProblem, ScriptReport, WorkerReport, said_of
+from capture.script_report_files import filters_directory, read_report, write_report
 from capture.script_switches import Off, Switches
 from capture.scripts.engine import Engine
 from capture.scripts.folder import Script
@@ -200,11 +193,14 @@ def _to_tell(problems: list[FolderProblem], reports: list[ScriptReport]) -> list
 def _say(report: ScriptReport, before: _Said | None) -> None:
     """Say in the log what has become of a script."""
     name = f"script {report.name}"
+    barred = f", and {BARRED}" if report.is_barrier else ""
     if report.load_error and (before is None or before.load_error != report.load_error):
-        kept = "its last good version runs on" if report.state == "running" else "it does not run"
+        kept = "its last good version runs on" if report.state == "running" else f"it does not run{barred}"
         _log_of(logging.ERROR, name, f"cannot be loaded: {report.load_error}; {kept}")
     elif report.state == "switched off" and before is not None:
-        pass  # The worker that switched it off has said so.
+        # The worker that switched it off has said so, and why.
+        if report.is_barrier:
+            _log_of(logging.ERROR, name, f"does not run{barred}")
     elif report.state != "running":
         why = report.why if report.state == "disabled" else f"{report.state}: {report.why}"
         _log_of(logging.INFO, name, why)

@@ -98,7 +98,7 @@ def _read(settings: Settings) -> "Filters":
 
 
 def _directory(settings: Settings) -> Path:
-    from capture.script_report import FILTERS_DIR
+    from capture.script_report_files import FILTERS_DIR
 
     return settings.data_dir / "journal" / FILTERS_DIR
 

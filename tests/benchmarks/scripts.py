@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from capture.script_report import read_reports
+from capture.script_report_files import read_reports
 from tests.benchmarks.end_to_end import flood_once
 from tests.benchmarks.flood import Flood
 from tests.benchmarks.system import System

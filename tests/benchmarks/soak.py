@@ -19,7 +19,7 @@ import psutil
 from capture.journal.figures import WorkerFigure
 from capture.journal.record import Carrier, Record
 from capture.pipeline import Rows
-from capture.script_report import filters_directory, read_report
+from capture.script_report_files import filters_directory, read_report
 from capture.scripts.worker_filters import WorkerFilters
 from capture.settings import FilterSettings, StorageSettings
 from capture.store.codec import Dictionary, PayloadCodec, shipped_dictionary

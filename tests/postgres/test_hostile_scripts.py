@@ -16,7 +16,8 @@ import pytest
 
 from capture.journal.log import JournalWriter
 from capture.route import MessageClass
-from capture.script_report import WorkerReport, filters_directory, read_report
+from capture.script_report import WorkerReport
+from capture.script_report_files import filters_directory, read_report
 from capture.scripts.watchdog import EXIT_STATUS
 from capture.settings import JournalSettings
 from capture.stats import WORKER_OUTCOMES

@@ -12,7 +12,7 @@ import asyncpg
 from capture.draft import Draft
 from capture.imported import LABEL
 from capture.journal.log import JournalWriter
-from capture.script_report import filters_directory, read_report
+from capture.script_report_files import filters_directory, read_report
 from capture.settings import JournalSettings, StorageSettings
 from capture.store.script_fields import MOST_NAMES
 from capture.store.writer import Writer

@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from capture.journal.directory import READ_LOCK, lock
-from capture.script_report import (
-    FILTERS_DIR,
-    Reported,
-    ScriptReport,
-    WorkerReport,
-    write_report,
-)
+from capture.script_report import ScriptReport, WorkerReport
+from capture.script_report_files import FILTERS_DIR, Reported, write_report
 
 SHA = "a" * 64
 

@@ -9,7 +9,8 @@ from capture.hep.packet import Packet
 from capture.interpret import Interpreter
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
-from capture.script_report import ScriptReport, WorkerReport, read_report
+from capture.script_report import ScriptReport, WorkerReport
+from capture.script_report_files import read_report
 from capture.script_switches import Switches
 from capture.scripts.worker_filters import WorkerFilters
 from capture.settings import FilterSettings, SipSettings

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import render_metrics
-from capture.script_report import BUCKETS, OTHERS, FolderProblem, MemoryReport, Reported, ScriptReport, Series
+from capture.script_report import BUCKETS, OTHERS, FolderProblem, MemoryReport, ScriptReport, Series
+from capture.script_report_files import Reported
 from capture.script_switches import Switches
 from tests.support.filter_reports import SHA, a_report, a_script, kept
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from api.filters import Filters, FilterScript, put_together, read_filters, warnings_of
-from capture.script_report import FolderProblem, MemoryReport, Reported, Series
+from capture.script_report import FolderProblem, MemoryReport, Series
+from capture.script_report_files import Reported
 from capture.script_switches import OFF_NAME, SwitchedOff, Switches
 from tests.support.filter_reports import SHA, a_report, a_script, kept
 

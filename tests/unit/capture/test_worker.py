@@ -7,7 +7,8 @@ from pathlib import Path
 
 from capture.journal.log import JournalWriter
 from capture.journal.reader import JournalReader
-from capture.script_report import ScriptReport, WorkerReport, filters_directory, read_reports, write_report
+from capture.script_report import ScriptReport, WorkerReport
+from capture.script_report_files import filters_directory, read_reports, write_report
 from capture.settings import JournalSettings
 from capture.worker import Worker, WorkerOptions
 

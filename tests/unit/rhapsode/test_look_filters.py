@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from api.filters import GOES_ON_US, Filters, put_together
-from capture.script_report import FolderProblem, Reported, ScriptErrors, ScriptReport, WorkerReport
+from capture.script_report import FolderProblem, ScriptErrors, ScriptReport, WorkerReport
+from capture.script_report_files import Reported
 from capture.script_switches import SwitchedOff
 from rhapsode.look.filters import RECENT_US, examine_filters
 from rhapsode.look.filters import render as render_list

@@ -10,7 +10,7 @@ import pytest
 
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
-from capture.script_report import read_report
+from capture.script_report_files import read_report
 from capture.scripts.folder import make_script
 from capture.scripts.lua import LuaState
 from capture.scripts.runner import script_mark
