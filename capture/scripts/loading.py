@@ -133,6 +133,7 @@ class Loader:
         report = self._reports.get(script.name) or ScriptReport(script.name)
         report.sha256 = script.sha256
         report.state, report.why, report.load_error = "running", "", ""
+        report.is_barrier = False
         report.memory_bytes = 0
         report.is_new_kind, report.is_example = script.is_new_kind, script.is_example
         report.entry_points = [point.name for point in script.entry_points]
@@ -243,6 +244,7 @@ class Loader:
         if report.state == "running":
             report.state, report.why = "not loaded", report.load_error
         if self._drops and report.state != "disabled":
+            report.is_barrier = True
             runners[script.name] = Barrier(script, self._types_of(script), report)
 
     def _types_of(self, script: Script) -> Collection[int]:

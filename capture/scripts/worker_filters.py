@@ -15,7 +15,7 @@ from capture.errors import JournalError, ScriptError
 from capture.journal.figures import WorkerFigure
 from capture.mark import ScriptDeath
 from capture.script_names import KnownNames
-from capture.script_report import FolderProblem, ScriptReport, WorkerReport, said_of
+from capture.script_report import BARRED, FolderProblem, ScriptReport, WorkerReport, said_of
 from capture.script_report_files import filters_directory, read_report, write_report
 from capture.script_switches import Off, Switches
 from capture.scripts.engine import Engine

@@ -183,6 +183,14 @@ def test_script_that_switched_itself_off_is_a_warning_and_one_that_a_person_disa
     assert list(warnings_of(filters)) == ["switched off: mask.lua: loops (packet packets/mask-1.pcap)"]
 
 
+def test_packets_that_are_dropped_because_a_script_is_switched_off_are_said() -> None:
+    filters = put_together([a_report(a_script(state="switched off", is_barrier=True))], {"mask.lua": LOOPS})
+
+    assert list(warnings_of(filters)) == [
+        "switched off: mask.lua: loops (packet packets/mask-1.pcap) (all packets that it is for are dropped)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -193,6 +201,10 @@ def test_script_that_switched_itself_off_is_a_warning_and_one_that_a_person_disa
         (
             a_script(state="not loaded", why="line 3: '=' expected"),
             "not loaded: mask.lua: line 3: '=' expected",
+        ),
+        (
+            a_script(state="not loaded", why="line 3: '=' expected", is_barrier=True),
+            "not loaded: mask.lua: line 3: '=' expected (all packets that it is for are dropped)",
         ),
     ],
 )

@@ -479,3 +479,31 @@ def test_packet_that_is_dropped_before_the_script_fails_is_one_drop(scripts: Scr
 
     assert dropped == "ProtoType 0"
     assert (report.drops, report.failed) == ({"ProtoType 0": 1}, 1)
+
+
+def test_packets_that_are_dropped_in_place_of_a_script_are_said(
+    scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripts.save("a.lua", BROKEN)
+    with scripts.worker(on_error="drop") as worker:
+        broken = worker.report("a.lua").is_barrier
+        scripts.save("a.lua", GREEDY)
+        worker.turn()
+        mended = worker.report("a.lua").is_barrier
+        worker.run()
+        worker.run()
+        off = worker.report("a.lua").is_barrier
+        scripts.switches.disable("a.lua", "somebody")
+        worker.turn()
+
+        assert (broken, mended, off, worker.report("a.lua").is_barrier) == (True, False, True, False)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert said[0].endswith("; it does not run, and all packets that it is for are dropped")
+    assert said[-1] == "script a.lua: does not run, and all packets that it is for are dropped"
+
+
+def test_nothing_is_dropped_in_place_of_a_script_unless_the_settings_want_it(scripts: Scripts) -> None:
+    scripts.save("a.lua", BROKEN)
+
+    with scripts.worker() as worker:
+        assert not worker.report("a.lua").is_barrier
