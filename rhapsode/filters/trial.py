@@ -84,7 +84,7 @@ class Trial:
                 continue
             error = runner.run(draft)
             first_error = first_error or error
-            if error is not None and self._drops_on_error:
+            if error is not None and self._drops_on_error and draft.dropped is None:
                 draft.drop(ERROR_REASON)
             if draft.dropped is not None:
                 break
