@@ -35,6 +35,7 @@ attack, the user goes wherever it stands: a filter script that masks must not be
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _LINE_END = re.compile(rb"\r*+\n")
 _BEFORE_START = b"\r\n \t\0"
+_STATUS = re.compile(rb"\S++[ \t]++\S++")
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _ADDRESS_PART = re.compile(rb'<[^>]*+>?|[,;"]|[^"<,;]++')
@@ -71,8 +72,8 @@ def remove_header(payload: bytes, name: str) -> bytes | None:
 def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) -> bytes | None:
     """With `masked` instead of `user` in the addresses of these headers, and in the names before them.
 
-    `REQUEST_URI` stands for the start line; of credentials the user name and the URI are masked. Only `user`
-    itself is found, not the same number in another spelling.
+    `REQUEST_URI` stands for the start line, be it that of a response; of credentials the user name and the URI
+    are masked. Only `user` itself is found, not the same number in another spelling.
     """
     if is_wrapped(payload):
         return None
@@ -203,7 +204,9 @@ class _Mask:
             return lines
         line, line_end, folded = lines.partition(b"\n")
         if line[:4].upper() == b"SIP/":
-            return lines
+            status = _STATUS.match(line)
+            phrase_at = status.end() if status else 0
+            return line[:phrase_at] + self._everywhere(line[phrase_at:]) + line_end + folded
         method, blank, rest = line.partition(b" ")
         uri, before_version, version = rest.rpartition(b" ")
         edited = method + blank + self._uri_or_name(uri) + before_version + version
@@ -211,6 +214,10 @@ class _Mask:
             edited = method + blank + self._everywhere(rest)
             if parse_start(to_text(edited))[4] == self._text:
                 edited = method + blank + _cross_out(rest)
+        _, read_method, *_, error = parse_start(to_text(edited))
+        if error is not None and (read_method or not TOKEN.fullmatch(_name_of(line))):
+            # No header either, with which a capture may begin.
+            edited = self._everywhere(edited)
         return edited + line_end + folded
 
     def header(self, name: str, header: bytes) -> bytes:

@@ -155,10 +155,21 @@ def test_user_of_the_request_uri_is_masked_in_the_start_line_alone() -> None:
     )
 
 
-def test_status_line_has_no_user() -> None:
-    message = a_message(start=b"SIP/2.0 404 +4930123 is not here")
-
-    assert masked(message, *USER_HEADERS) == message
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (b"SIP/2.0 404 +4930123 is not here", b"SIP/2.0 404 +493xxxx is not here"),
+        (b"SIP/2.0 +4930123", b"SIP/2.0 +4930123"),
+        (b"INVITE sip:+4930123@example.com", b"INVITE sip:+493xxxx@example.com"),
+        (b"sip:+4930123@example.com INVITE SIP/2.0", b"sip:+493xxxx@example.com INVITE SIP/2.0"),
+        (b"+4930123", b"+493xxxx"),
+        (b"Call-ID: +4930123", b"Call-ID: +4930123"),
+    ],
+)
+def test_user_is_masked_in_a_reason_phrase_and_in_what_is_no_start_line(
+    start: bytes, expected: bytes
+) -> None:
+    assert masked(a_message(start=start), *USER_HEADERS) == a_message(start=expected)
 
 
 def test_user_name_and_uri_of_credentials_are_masked_and_nothing_else_of_them() -> None:
