@@ -72,8 +72,8 @@ def remove_header(payload: bytes, name: str) -> bytes | None:
 def mask_user(payload: bytes, headers: Collection[str], user: str, masked: str) -> bytes | None:
     """With `masked` instead of `user` in the addresses of these headers, and in the names before them.
 
-    `REQUEST_URI` stands for the start line, be it that of a response; of credentials the user name and the URI
-    are masked. Only `user` itself is found, not the same number in another spelling.
+    `REQUEST_URI` stands for the start line, also of a response; of credentials the user name and the URI are
+    masked. Only `user` itself is found, not the same number in another spelling.
     """
     if is_wrapped(payload):
         return None
