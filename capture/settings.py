@@ -16,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-Bytes = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
+# Without a bound of their own: it would win over that of the field.
+Bytes = int
+Seconds = float
 
 _HOUR_US: Final = 3_600_000_000
 _UNITS_US: Final = {"h": _HOUR_US, "d": 24 * _HOUR_US}
@@ -96,10 +97,10 @@ class JournalSettings(Part):
         64 * 1024 * 1024, ge=64 * 1024, le=1 << 31, description="size of a segment file"
     )
     max_bytes: Bytes = Field(
-        default=0, description="limit of one journal in bytes; 0: half of what is free at start"
+        default=0, ge=0, description="limit of one journal in bytes; 0: half of what is free at start"
     )
     min_free_bytes: Bytes = Field(
-        0, description="disk space left alone; 0: the larger of 1 GiB and 2 % of the disk"
+        0, ge=0, description="disk space left alone; 0: the larger of 1 GiB and 2 % of the disk"
     )
     sync_s: Seconds = Field(
         1.0, gt=0, le=60, description="how often the journal is synced to disk, in seconds"
@@ -112,6 +113,23 @@ class JournalSettings(Part):
         if 0 < max_bytes < LEAST_JOURNAL_BYTES:
             raise ValueError(f"0 (half of what is free) or at least {LEAST_JOURNAL_BYTES}")
         return max_bytes
+
+
+class ImportSettings(Part):
+    """Capture files that are imported."""
+
+    max_bytes: Bytes = Field(1 << 30, ge=1024, description="largest capture file that is taken by HTTP")
+    journal_bytes: Bytes = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="how far an import may be ahead of its being stored, in bytes of journal",
+    )
+    stalled_s: Seconds = Field(
+        60, gt=0, description="an import that finds no room for so long is given up, in seconds"
+    )
+    wait_s: Seconds = Field(
+        20, ge=0, description="how long to wait, at the end of an import, until it is stored, in seconds"
+    )
 
 
 class StorageSettings(Part):

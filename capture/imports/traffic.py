@@ -1,0 +1,246 @@
+"""What a capture file holds for us: HEP, SIP and RTCP, each as a HEP packet. The rest is counted by its kind.
+
+Source: RFC 3550 5.1 and 6.1 for telling RTP and RTCP; RFC 8446 5.1 (TLS records) and RFC 6455 4.1 (WebSocket)
+for what cannot be read. HEP stays byte for byte as it was captured, but for the times when these are to move.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from capture.capture_time import DAY_US, EARLIEST_US, capture_time
+from capture.errors import HepError, PcapError
+from capture.hep.chunks import MAGICS
+from capture.hep.decode import decode_packet
+from capture.hep.encode import encode_packet
+from capture.hep.framing import Framer
+from capture.hep.packet import Packet
+from capture.hep.retime import packet_time_us, rewrite_time
+from capture.imports.media import MediaEnds
+from capture.journal.record import MAX_PACKET_BYTES
+from capture.media.rtcp import is_binary_rtcp
+from capture.pcap.dissect import LINK_TYPES, Carried, Dissector, Wanted, is_hep
+from capture.pcap.files import open_capture, read_frames
+from capture.pcap.packets import as_packet, link_name
+from capture.pcap.sip_framing import SipFramer, is_sip
+from capture.pipeline import is_keep_alive
+from capture.route import RTCP, SIP, MessageClass, classify, route_sip
+from capture.row import Flag
+from capture.sip.parse import parse_message
+from capture.store.expiry import KeptSince
+
+Progress = Callable[[int], None]
+"""Told, now and then, how many bytes of the file have been read."""
+
+PROGRESS_FRAMES: Final = 512
+_UDP: Final = 17
+_TLS_RECORDS: Final = frozenset([20, 21, 22, 23])
+_LONGEST_PLAIN: Final = 65_000
+"""Of a payload: a HEP packet has 65,535 bytes with its other chunks. A longer one is sent compressed."""
+
+
+class Taken(NamedTuple):
+    """One packet to be imported."""
+
+    packet: bytes
+    """HEP."""
+    time_us: int
+    """Under which it will be stored, microseconds since the Unix epoch."""
+    frame_us: int
+    """When its frame was captured, or what stands for that."""
+
+
+class Traffic:
+    """One reading of a file."""
+
+    def __init__(self, now_us: int, since: KeptSince, max_payload_bytes: int, shift_us: int = 0) -> None:
+        """`now_us` stands for frames without a sensible time; all times are moved by `shift_us`."""
+        self.rejected: Counter[str] = Counter()
+        """What was looked for and cannot be taken, by the reason."""
+        self.passed_over: Counter[str] = Counter()
+        """Frames and datagrams of other kinds."""
+        self.untimed = 0
+        """Frames without a sensible time."""
+        self.frames = 0
+        self._now_us = now_us
+        self._since = since
+        self._youngest_us = max(since.values())
+        self._max_payload_bytes = max_payload_bytes
+        self._shift_us = shift_us
+        self._ends = MediaEnds()
+
+    def packets(self, path: Path, name: str, progress: Progress | None = None) -> Iterator[Taken]:
+        """All there is to be imported, in the order of the file.
+
+        PcapError as `read_frames`; what was before that place has been given then.
+        """
+        dissector = Dissector(Wanted(lambda datagram: True, self._framer))
+        frame_us = self._now_us
+        try:
+            with open_capture(path) as file:
+                for frame in read_frames(file, name):
+                    self.frames += 1
+                    if progress is not None and frame.number % PROGRESS_FRAMES == 0:
+                        progress(file.tell())
+                    frame_us = self._sensible(frame.time_us)
+                    if frame.link_type in LINK_TYPES:
+                        for found in dissector.feed(frame.link_type, frame.data, frame.time_us):
+                            yield from self._take(found, frame_us)
+                    else:
+                        self.rejected[f"frames of {link_name(frame.link_type)}"] += 1
+        finally:
+            if dissector.cut:
+                self.rejected["frames that are not whole"] = dissector.cut
+        for found in dissector.finish():
+            yield from self._take(found, frame_us)
+
+    def _framer(self) -> "StreamReader":
+        return StreamReader(self.passed_over)
+
+    def _sensible(self, time_us: int) -> int:
+        if EARLIEST_US <= time_us <= self._now_us + DAY_US:
+            return time_us
+        self.untimed += 1
+        return self._now_us
+
+    def _take(self, found: Carried, frame_us: int) -> Iterator[Taken]:
+        try:
+            taken = self._read(found, frame_us)
+        except HepError as error:
+            self.rejected[f"malformed HEP ({error.reason})"] += 1
+            return
+        if taken is None:
+            return
+        if len(taken.packet) > MAX_PACKET_BYTES:
+            self.rejected["messages too large for HEP"] += 1
+            return
+        yield taken
+
+    def _read(self, found: Carried, frame_us: int) -> Taken | None:
+        """HepError when it is HEP that is malformed."""
+        body = found.body
+        if is_hep(body):
+            packet = decode_packet(body, self._max_payload_bytes)
+            if is_keep_alive(packet):
+                self.passed_over["HEP keep-alives"] += 1
+                return None
+        elif is_sip(body):
+            packet = as_packet(found, frame_us)
+        elif found.ip_protocol == _UDP and is_binary_rtcp(body) and len(body) >= 8:
+            packet = as_packet(found, frame_us, RTCP)
+        else:
+            self._pass_over(body)
+            return None
+        time_us, flag, _ = capture_time(packet.seconds, packet.microseconds, frame_us)
+        moved_us = time_us + self._shift_us
+        protocol_type, message_class = _class_of(packet)
+        if protocol_type == SIP:
+            self._ends.note(packet.payload)
+        if moved_us < self._youngest_us:
+            if message_class is None:
+                message_class = route_sip(parse_message(packet.payload).cseq_method)
+            if moved_us < self._since[message_class]:
+                self.rejected[f"older than `retention.{message_class.retention_key}` keeps it"] += 1
+                return None
+        data = self._moved(body, packet, time_us, flag) if is_hep(body) else self._encoded(found, packet)
+        return None if data is None else Taken(data, moved_us, frame_us + self._shift_us)
+
+    def _pass_over(self, body: bytes) -> None:
+        is_rtp = len(body) >= 12 and body[0] >> 6 == 2
+        self.passed_over["datagrams of RTP" if is_rtp else "datagrams of other protocols"] += 1
+
+    def _moved(self, body: bytes, packet: Packet, time_us: int, flag: int) -> bytes:
+        """With its time moved, if that is to be and it has one that counts."""
+        if not self._shift_us or packet.seconds is None or flag & Flag.ARRIVAL_TIME:
+            return body
+        moved_us = time_us + self._shift_us
+        own_us = packet_time_us(body)
+        if own_us is not None:
+            return rewrite_time(body, moved_us - own_us)
+        # Compressed as a whole: its time cannot be moved in place.
+        return encode_packet(_at(packet, moved_us))
+
+    def _encoded(self, found: Carried, packet: Packet) -> bytes | None:
+        """As an agent would have sent it."""
+        if packet.protocol_type == RTCP:
+            end = self._ends.of(found)
+            if end is not None and end.is_secret:
+                self.passed_over["datagrams of SRTCP"] += 1
+                return None
+            if end is not None:
+                packet = msgspec.structs.replace(packet, correlation_id=end.call_id.encode())
+        if len(packet.payload) > self._max_payload_bytes:
+            self.rejected["messages too large for HEP"] += 1
+            return None
+        if len(packet.payload) > _LONGEST_PLAIN:
+            packet = msgspec.structs.replace(packet, compressed_bytes=0)
+        if self._shift_us:
+            own_us = (packet.seconds or 0) * 1_000_000 + (packet.microseconds or 0)
+            packet = _at(packet, own_us + self._shift_us)
+        try:
+            return encode_packet(packet)
+        except HepError:
+            self.rejected["messages too large for HEP"] += 1
+            return None
+
+
+def _class_of(packet: Packet) -> tuple[int, MessageClass | None]:
+    return classify(packet.protocol_type, packet.payload)
+
+
+def _at(packet: Packet, time_us: int) -> Packet:
+    seconds, microseconds = divmod(time_us, 1_000_000)
+    return msgspec.structs.replace(packet, seconds=seconds, microseconds=microseconds)
+
+
+class StreamReader:
+    """One direction of a TCP connection: HEP or SIP; of TLS and WebSocket only the segments are counted."""
+
+    def __init__(self, passed_over: Counter[str]) -> None:
+        self._passed_over = passed_over
+        self._framer: Framer | SipFramer | None = None
+        self._kind = ""
+        """Of what cannot be read."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes held."""
+        return 0 if self._framer is None else self._framer.pending
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The packets or messages that are whole with these bytes."""
+        if self._framer is None and not self._kind:
+            self._kind = _unreadable(data)
+            if not self._kind:
+                self._framer = Framer() if any(magic in data for magic in MAGICS) else SipFramer()
+        if self._framer is None:
+            self._passed_over[self._kind] += 1
+            return []
+        return [item for item in self._framer.feed(data) if isinstance(item, bytes)]
+
+    def finish(self) -> None:
+        """What comes next may begin in the middle of a packet."""
+        if self._framer is not None:
+            self._framer.finish()
+
+
+def _unreadable(data: bytes) -> str:
+    if len(data) >= 3 and data[0] in _TLS_RECORDS and data[1] == 3 and data[2] <= 4:
+        return "segments of TLS"
+    head = data[:4096].lower()
+    if head.startswith((b"get ", b"http/1.1 101")) and b"upgrade: websocket" in head:
+        return "segments of WebSocket"
+    return ""
+
+
+def first_error(path: Path, name: str) -> PcapError | None:
+    """Why a file is no capture at all, before anything is done with it."""
+    try:
+        with open_capture(path) as file:
+            next(read_frames(file, name), None)
+    except PcapError as error:
+        return error if error.reason in ("foreign", "unreadable") else None
+    return None
