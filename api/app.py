@@ -13,7 +13,28 @@ from starlette.middleware.cors import CORSMiddleware
 from api.context import ApiContext
 from api.edge import Edge
 from api.handlers import install_handlers
-from api.routes import auth, docs, filters, mapping, search, status, transaction
+from api.routes import (
+    agents,
+    auth,
+    dashboards,
+    docs,
+    export,
+    filters,
+    grafana,
+    mapping,
+    nodes,
+    prometheus,
+    remote,
+    reports,
+    search,
+    settings,
+    statistic,
+    status,
+    tokens,
+    transaction,
+    users,
+)
+from api.routes.grafana_pages import grafana_pages
 from api.settings import ApiOptions
 
 METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
@@ -44,6 +65,20 @@ def create_app(options: ApiOptions) -> FastAPI:
     install_handlers(app)
     for router in (auth.router, mapping.router, search.router, transaction.router, filters.router):
         app.include_router(router, prefix=context.base_path)
+    for router in (reports.router, export.router):
+        app.include_router(router, prefix=context.base_path)
+    for router in (
+        users.router,
+        tokens.router,
+        dashboards.router,
+        settings.router,
+        agents.router,
+        nodes.router,
+    ):
+        app.include_router(router, prefix=context.base_path)
+    for router in (prometheus.router, remote.router, statistic.router, grafana.router):
+        app.include_router(router, prefix=context.base_path)
+    app.include_router(grafana_pages(context))
     app.include_router(status.router)
     app.include_router(docs.router)
     # The last one added is the outermost.

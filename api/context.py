@@ -1,8 +1,10 @@
 """What one application of the API holds from its first request to its last."""
 
 import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,8 +15,12 @@ from api.auth.limits import LoginLimits
 from api.auth.passwords import PasswordChecker
 from api.auth.standing import Standings
 from api.database import connect
+from api.mapping import mapping_rows
+from api.proxies.servers import Servers
+from api.records.mappings import Rules
 from api.search.run import Searcher
 from api.settings import ApiOptions, SearchSettings
+from capture.errors import ConfigError
 
 HEALTH_TIMEOUT_S = 3
 
@@ -31,13 +37,26 @@ class ApiContext:
             options.database_url, SearchSettings(pool_size=1, statement_timeout_s=HEALTH_TIMEOUT_S)
         )
         self.searcher = Searcher(self.engine, options.search, options.custom_headers, options.http.node_name)
+        self.servers = Servers(options)
+        self.rules = Rules(self.engine, self.mapping_defaults)
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
         self.standings = Standings(self.engine)
         self.api_tokens = ApiTokens(self.engine)
         self.audit = Audit(self.engine)
+        self.home_dashboard = _read_json(options.ui.home_dashboard)
+        """What users begin with in place of the program's own; None: that one."""
         self._token_key: bytes | None = None
         self._key_lock = asyncio.Lock()
+
+    def mapping_defaults(self) -> list[dict[str, Any]]:
+        """The mappings that follow from the program, with the tags of scripts that are known now."""
+        options = self.options
+        return mapping_rows(options.http.node_name, options.custom_headers, self.searcher.script_names.known)
+
+    def settings_changed(self) -> None:
+        """What is known of settings is old."""
+        self.rules.forget()
 
     async def token_key(self) -> bytes:
         """The key of this installation's tokens; DatabaseError while it has not been read yet."""
@@ -56,9 +75,23 @@ class ApiContext:
         self.passwords.close()
         await self.audit.close()
         await self.api_tokens.close()
+        await self.servers.close()
         await self.searcher.close()
         await self.engine.dispose()
         await self.health_engine.dispose()
+
+
+def _read_json(path: Path | None) -> Any:
+    """ConfigError when there is no JSON object in the file."""
+    if path is None:
+        return None
+    try:
+        value = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} holds no JSON object")
+    return value
 
 
 def get_context(request: Request) -> ApiContext:

@@ -7,10 +7,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -140,6 +140,24 @@ class Reading:
         except asyncpg.InternalClientError as error:
             # The driver is at the server's last words, and has not seen the connection's end yet.
             raise _database_error(error, lost=True) from error
+
+
+class ServerFacts(NamedTuple):
+    """What a PostgreSQL server says of itself."""
+
+    name: str
+    version: str
+    size_bytes: int
+
+
+async def server_facts(engine: AsyncEngine) -> ServerFacts:
+    """Of the database that is connected to."""
+    wanted = text(
+        "select current_database(), current_setting('server_version'), pg_database_size(current_database())"
+    )
+    async with engine.connect() as connection:
+        name, version, size_bytes = (await connection.execute(wanted)).one()
+    return ServerFacts(name, version, size_bytes)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ ApiError
 │   ├── LoginDisabled
 │   └── TooManyLogins
 ├── AccountError             a user that is not there, a password that cannot be
+├── NotBuilt                 Homer's web UI knows it, and it is not there
 ├── UnknownScript            no filter script of this name
 ├── FiltersUnavailable       filter scripts are out of reach from here
 ├── ForeignPage              a page of another site has sent the request
@@ -104,6 +105,13 @@ class TooManyLogins(LoginRefused):
 
 class AccountError(ApiError):
     """A user that does not exist, or a password that cannot be."""
+
+
+class NotBuilt(ApiError):
+    """Something that Homer's web UI knows and that is not there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not implemented")
 
 
 class UnknownScript(ApiError):

@@ -119,6 +119,7 @@ def _row(message_class: MessageClass, node_name: str, known: dict[str, Field]) -
         "fields_settings": {},
         "schema_mapping": {},
         "schema_settings": {},
+        "user_mapping": None,
     }
 
 

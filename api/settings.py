@@ -18,8 +18,22 @@ from pydantic import (
 Seconds = Annotated[float, Field(gt=0)]
 
 RESERVED_PATHS: Final = frozenset(
-    "api assets call dashboard direct-login doc docs health metrics preference registration search transaction ws"
-    .split()
+    (
+        "api",
+        "assets",
+        "call",
+        "dashboard",
+        "direct-login",
+        "doc",
+        "docs",
+        "health",
+        "metrics",
+        "preference",
+        "registration",
+        "search",
+        "transaction",
+        "ws",
+    )
 )
 """First parts of the paths that are the API's own or pages of the web UI."""
 
@@ -40,6 +54,14 @@ class HttpSettings(Part):
     node_name: str = Field(default="LocalNode", min_length=1, description="name of this data node in answers")
 
 
+class UiSettings(Part):
+    """The web UI."""
+
+    home_dashboard: Path | None = Field(
+        default=None, description="JSON file with the dashboard that users begin with"
+    )
+
+
 class AuthSettings(Part):
     """Logging in."""
 
@@ -48,6 +70,11 @@ class AuthSettings(Part):
         default=10, ge=1, description="failed logins of one user or address within the window"
     )
     attempts_window_s: Seconds = Field(default=300, description="that window, in seconds")
+    user_groups: tuple[str, ...] = Field(
+        default=("admin", "user", "support"),
+        min_length=1,
+        description="groups that a user can be of; `admin` are administrators",
+    )
     api_tokens: bool = Field(default=True, description="whether API tokens are taken instead of a login")
     api_token_header: str = Field(
         default="Auth-Token", pattern=r"^[A-Za-z0-9-]+$", description="the header that an API token comes in"
@@ -101,7 +128,9 @@ class ServerSettings(Part):
     """Another server that users who are logged in may ask by way of the API."""
 
     url: ServerUrl | None = Field(default=None, description="address of the server; none: it is not asked")
-    user: str = Field(default="", pattern=r"^[^:\x00-\x1f]*$", description="user name, for a server that wants one")
+    user: str = Field(
+        default="", pattern=r"^[^:\x00-\x1f]*$", description="user name, for a server that wants one"
+    )
     password: SecretStr | None = Field(default=None, description="the user's password")
     token: Token | None = Field(default=None, description="token, for a server that wants one instead")
     timeout_s: Seconds = Field(default=10, description="longest time for one answer, in seconds")
@@ -132,8 +161,8 @@ class LokiSettings(ServerSettings):
         default="", pattern=r"^[!-~]*$", description="tenant asked for; empty: none (`X-Scope-OrgID`)"
     )
     template: str = Field(
-        default='{job="heplify-server"} |~ "%callid%"',
-        description="query that the web UI begins with for a call",
+        default="",
+        description="query that the web UI begins with for a call; empty: heplify-server's lines of its Call-ID",
     )
 
 
@@ -170,6 +199,7 @@ class ApiOptions(Part):
     """Where the figures of intake and workers on this machine are; None: the API runs elsewhere."""
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
+    ui: UiSettings = UiSettings()
     search: SearchSettings = SearchSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     loki: LokiSettings = LokiSettings()

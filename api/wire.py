@@ -6,10 +6,10 @@ names are ignored. Knows nothing of routes.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from starlette.requests import ClientDisconnect
 
 from api.errors import BodyTooLarge, RequestError
@@ -54,6 +54,23 @@ def json_body(model: type[T]) -> Callable[[Request], Awaitable[T]]:
     return read
 
 
+async def _read_object(request: Request) -> Any:
+    body = await read_body(request, request.app.state.context.options.http.max_body_bytes)
+    if not _is_json(request.headers.get("content-type", "")):
+        raise RequestError
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RequestError from error
+    if not isinstance(value, dict):
+        raise RequestError
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], Depends(_read_object)]
+"""The request's body, any JSON object; declare it after the login. RequestError, BodyTooLarge."""
+
+
 async def read_body(request: Request, limit_bytes: int) -> bytes:
     """The whole body; BodyTooLarge without reading on when it is, or says that it is, longer."""
     declared = request.headers.get("content-length", "")
@@ -79,6 +96,22 @@ def describe_body(model: type[msgspec.Struct], example: JsonSchema | None = None
         schema["examples"] = [example]
     content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def describe_object(description: str, properties: JsonSchema) -> JsonSchema:
+    """The same of a route that takes an object of these names (`JsonObject`)."""
+    content = {"application/json": {"schema": {"type": "object", "properties": properties}}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+def describe_path(**parameters: str) -> JsonSchema:
+    """`openapi_extra` of a route with parts of its path: what each is."""
+    return {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "description": words, "schema": {"type": "string"}}
+            for name, words in parameters.items()
+        ]
+    }
 
 
 def describe_answer(model: Any, description: str) -> JsonSchema:

@@ -84,7 +84,12 @@ def run_api(settings: Settings, database_url: str, sock: socket.socket, *, alone
             data_dir=None if elsewhere else settings.data_dir,
             http=settings.web,
             auth=settings.auth,
+            ui=settings.ui,
             search=settings.search,
+            prometheus=settings.prometheus,
+            loki=settings.loki,
+            influxdb=settings.influxdb,
+            grafana=settings.grafana,
             custom_headers=settings.sip.custom_headers,
         ),
     )

@@ -22,7 +22,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from api.settings import AuthSettings, HttpSettings, SearchSettings
+from api.settings import (
+    AuthSettings,
+    GrafanaSettings,
+    HttpSettings,
+    InfluxdbSettings,
+    LokiSettings,
+    PrometheusSettings,
+    SearchSettings,
+    UiSettings,
+)
 from capture.settings import (
     AcceptSettings,
     FilterSettings,
@@ -98,7 +107,12 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     web: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
+    ui: UiSettings = UiSettings()
     search: SearchSettings = SearchSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    loki: LokiSettings = LokiSettings()
+    influxdb: InfluxdbSettings = InfluxdbSettings()
+    grafana: GrafanaSettings = GrafanaSettings()
 
     @classmethod
     def settings_customise_sources(

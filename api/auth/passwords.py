@@ -14,6 +14,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from api.errors import AccountError
 
 MAX_CHARS = 1024
+MIN_CHARS = 8
+"""Of a new password. Source: NIST SP 800-63B 5.1.1.2, which advises against any rule of composition."""
+MIN_DIFFERENT = 4
 GENERATED_BYTES = 15
 """20 characters of base64: 120 bits."""
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$mB+ZDeRmK/TVK9RqzihTtQ$IJ8CzRT+oD2oNr1AOGq/XMzsb7ODc7JWh0CbWBpMe9A"
@@ -25,6 +28,16 @@ _hasher = PasswordHasher()
 def generate_password() -> str:
     """A random password that can be typed and pasted."""
     return secrets.token_urlsafe(GENERATED_BYTES)
+
+
+def check_new_password(password: str, username: str) -> None:
+    """AccountError in words for a password that anybody would guess first, or that cannot be."""
+    if len(password) < MIN_CHARS:
+        raise AccountError(f"the password is shorter than {MIN_CHARS} characters")
+    if len(set(password)) < MIN_DIFFERENT:
+        raise AccountError(f"the password has fewer than {MIN_DIFFERENT} different characters")
+    if username and password.lower() == username.lower():
+        raise AccountError("the password is the name of the user")
 
 
 def hash_password(password: str) -> str:

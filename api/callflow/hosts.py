@@ -1,7 +1,9 @@
 """The columns of a ladder: every end of a message, in the order in which they first appear."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+Value = str | int | None
 
 
 class End(NamedTuple):
@@ -27,6 +29,18 @@ def ends(
     return (
         End(source, source_port or 0) if source else NO_SOURCE,
         End(destination, destination_port or 0) if destination else NO_DESTINATION,
+    )
+
+
+def ends_of(fields: Mapping[str, Value]) -> tuple[End, End]:
+    """The same of a message by its fields, in which a filter may have set anything."""
+    source, destination = fields.get("source"), fields.get("destination")
+    source_port, destination_port = fields.get("source_port"), fields.get("destination_port")
+    return ends(
+        None if source is None else str(source),
+        source_port if isinstance(source_port, int) else None,
+        None if destination is None else str(destination),
+        destination_port if isinstance(destination_port, int) else None,
     )
 
 

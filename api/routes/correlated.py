@@ -6,7 +6,6 @@ from fastapi import Request
 
 from api.context import ApiContext
 from api.leaving import unless_gone
-from api.mapping import correlation_mapping
 from api.schemas.rows import oldest_first
 from api.schemas.search import SearchObject, answer_headers, call_ids_of, strict_classes_of
 from api.search.decide import Found
@@ -25,11 +24,6 @@ class Correlated(NamedTuple):
     """What the answer says about itself."""
     call_ids: list[str]
     """Those that were asked for."""
-
-
-async def correlation_rules(context: ApiContext, message_class: MessageClass) -> Any:
-    """`correlation_mapping` of the class's mapping, as JSON."""
-    return correlation_mapping(message_class)
 
 
 async def find_calls(request: Request, context: ApiContext, body: SearchObject) -> Correlated:
@@ -63,7 +57,7 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
 
 async def _rules(context: ApiContext, message_class: MessageClass) -> Rules:
     options, names = context.options, context.searcher.script_names
-    given = await correlation_rules(context, message_class)
+    given = await context.rules.of(message_class)
 
     def read() -> Rules:
         fields = {c: class_fields(c, options.custom_headers, names.known) for c in MessageClass}

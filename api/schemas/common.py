@@ -34,3 +34,15 @@ REFUSED: Responses = {
     503: describe_answer(DataError, "The database is away or too slow"),
 }
 """`responses` of a route with login and body, beside its own answer."""
+
+ASKED_ELSEWHERE: Responses = REFUSED | {
+    400: describe_answer(
+        DataError,
+        "The request is not as described, the other server cannot read it, or the settings name none",
+    ),
+    502: describe_answer(DataError, "The other server cannot be reached, or does not answer as it should"),
+    504: describe_answer(DataError, "The other server does not answer in time"),
+}
+"""The same for a route that asks another server."""
+FORBIDDEN: Responses = {403: describe_answer(PlainError, "Not an administrator")}
+"""Of a route for administrators."""

@@ -23,6 +23,23 @@ class MappingRow(msgspec.Struct):
     fields_settings: dict[str, Any]
     schema_mapping: dict[str, Any]
     schema_settings: dict[str, Any]
+    user_mapping: list[dict[str, Any]] | None
+    """In the web UI these take the place of fields of the same id."""
+
+
+class Tag(msgspec.Struct):
+    """A field as the smart input offers it."""
+
+    name: str
+    value: str
+
+
+class Tags(msgspec.Struct):
+    data: list[Tag] = []
+
+
+class TagsAnswer(msgspec.Struct):
+    data: Tags
 
 
 class MappingAnswer(msgspec.Struct):

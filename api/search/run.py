@@ -198,7 +198,9 @@ class Session:
             await asyncio.gather(*beside)
         finally:
             for task in beside:
-                task.cancel()
+                # Once only: the second time it would break off the end of its transaction.
+                if not task.cancelling():
+                    task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
         return walks
 

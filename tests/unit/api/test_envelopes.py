@@ -97,7 +97,7 @@ async def test_body_that_is_too_large_is_refused() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize(
     "path",
-    ["/api/v3", "/api/v3/", "/api/v3/alias", "/api/v3/auth/", "/api/v3/call/report/qos", "/api/v3/%00"],
+    ["/api/v3", "/api/v3/", "/api/v3/aliases", "/api/v3/auth/", "/api/v3/call/report", "/api/v3/%00"],
 )
 async def test_unknown_path_is_known_to_be_so_only_after_login(method: str, path: str) -> None:
     async with an_api() as api:

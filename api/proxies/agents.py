@@ -1,0 +1,81 @@
+"""What agents are asked for, and their answers.
+
+Source: homer-app's hepsub mappings: a template whose `$source_field`, `$fromts` and `$tots` are filled in.
+Knows nothing of routes.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from api.errors import RequestError
+
+TIMEOUT_S = 10.0
+_NAMES = re.compile(r"\$(?:source_field|fromts|tots)")
+
+
+def question(body: dict[str, Any], subs: Sequence[Mapping[str, Any]]) -> Any:
+    """What an agent is sent: the template of the mapping that a search names, filled in; RequestError."""
+    param, times = body.get("param"), body.get("timestamp")
+    search = param.get("search") if isinstance(param, dict) else None
+    key, asked = next(iter(search.items()), ("", None)) if isinstance(search, dict) else ("", None)
+    hepid, _, profile = key.partition("_")
+    mapping = next(
+        (sub["mapping"] for sub in subs if (str(sub["hepid"]), sub["profile"]) == (hepid, profile)), None
+    )
+    if not isinstance(mapping, dict) or not isinstance(asked, dict):
+        raise RequestError("agent HEPSUB couldn't find agent mapping")
+    names = mapping.get("source_fields")
+    given = {name: asked[name] for name in (names if isinstance(names, dict) else {}) if name in asked}
+    given = given or {"callid": asked.get("callid", [])}
+    window = times if isinstance(times, dict) else {}
+    before_s, after_s = _range(mapping.get("lookup_range"))
+    values = {
+        "$source_field": given,
+        "$fromts": _milliseconds(window.get("from")) + before_s * 1000,
+        "$tots": _milliseconds(window.get("to")) + after_s * 1000,
+    }
+    template = str(mapping.get("lookup_field", ""))
+    try:
+        return json.loads(_NAMES.sub(lambda found: json.dumps(values[found[0]]), template))
+    except (ValueError, RecursionError):
+        raise RequestError("the mapping's lookup_field makes no JSON") from None
+
+
+async def ask(row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int) -> bytes:
+    """The agent's answer as it is; RequestError in words when there is none, or a longer one."""
+    scheme = "https" if row["protocol"] == "https" else "http"
+    host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
+    try:
+        url = httpx.URL(f"{scheme}://{host}:{row['port']}").copy_with(
+            path=f"/{row['path'].strip('/')}/{type_}"
+        )
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
+            client.stream("POST", url, json=asked) as answer,
+        ):
+            if not answer.is_success:
+                raise RequestError(f"the agent {row['node']} has answered {answer.status_code}")
+            content = bytearray()
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > most_bytes:
+                    raise RequestError(f"the agent {row['node']} has sent more than {most_bytes} bytes")
+            return bytes(content)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise RequestError(
+            f"the agent {row['node']} cannot be asked: {type(error).__name__} {error}".rstrip()
+        ) from error
+
+
+def _range(value: Any) -> tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(each, int) for each in value):
+        return value[0], value[1]
+    return 0, 0
+
+
+def _milliseconds(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0

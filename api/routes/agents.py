@@ -1,0 +1,162 @@
+"""Agents that subscribe, and asking them for what they have of a call.
+
+Source: homer-app's routes and sentences. An agent is asked at the address that it has given with an API
+token, or an administrator in its place: Homer let every user name any host.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from api.audit import Entry
+from api.auth.dependencies import AdminUser, CurrentUser
+from api.context import Context
+from api.errors import RequestError, TokenRefused
+from api.proxies.agents import ask, question
+from api.records.agents import forget_expired, of_type, subscribe
+from api.records.defaults import hepsub_defaults
+from api.records.kind import Values, read_values, shown
+from api.records.kinds import AGENT, HEPSUB
+from api.records.store import change_row, changing, delete_row, find_row, find_rows
+from api.routes.records import UNKNOWN, whose
+from api.schemas.common import FORBIDDEN, REFUSED, DataError
+from api.schemas.records import AgentsAnswer, ChangedAnswer, Subscribed, SubscribedAnswer
+from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
+
+router = APIRouter(tags=["agents"])
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a download; of JSON a tenth."""
+RETRIEVED = "successfully retrieved agent records"
+LISTED: Responses = {
+    200: describe_answer(AgentsAnswer, "Agents"),
+    400: REFUSED[400],
+    401: REFUSED[401],
+    503: REFUSED[503],
+}
+CHANGED: Responses = {**REFUSED, **FORBIDDEN, 200: describe_answer(ChangedAnswer, "Done")}
+GUID = describe_path(guid="The agent's uuid")
+BODY = describe_object("The agent", {name: {} for name in AGENT.fields})
+
+
+@router.post(
+    "/agent/subscribe",
+    status_code=201,
+    responses={
+        201: describe_answer(SubscribedAnswer, "Until when it is kept"),
+        400: describe_answer(DataError, "No API token, or the record is not as described"),
+        503: REFUSED[503],
+    },
+    openapi_extra=BODY,
+)
+async def subscribe_agent(request: Request, context: Context, body: JsonObject) -> JsonAnswer:
+    """Say where an agent can be asked, for `ttl` seconds. With an API token, never a login."""
+    given = request.headers.get(context.options.auth.api_token_header, "").strip()
+    if not given:
+        raise RequestError("Auth-Token header not present or has empty value")
+    address = request.client.host if request.client else ""
+    try:
+        caller = await context.api_tokens.check(given, address)
+    except TokenRefused as error:
+        raise RequestError(str(error)) from error
+    if caller is None:
+        raise RequestError("record not found")
+    values = read_values(AGENT, body, is_new=True)
+    async with changing(context.engine, Entry(caller.shown, address, "")) as change:
+        until = await subscribe(change, values)
+    answer = Subscribed(values["guid"], until.isoformat().replace("+00:00", "Z"), int(until.timestamp()))
+    return JsonAnswer(SubscribedAnswer(answer, "successfully created agent record"), 201)
+
+
+@router.get("/agent/subscribe", responses=LISTED)
+async def list_agents(user: CurrentUser, context: Context) -> JsonAnswer:
+    """All agents, also those that have expired and are not forgotten yet."""
+    async with context.engine.connect() as connection:
+        return _agents(await find_rows(connection, AGENT), RETRIEVED)
+
+
+@router.get("/agent/type", responses=LISTED)
+async def list_types(user: CurrentUser, context: Context) -> JsonAnswer:
+    """The same."""
+    return await list_agents(user, context)
+
+
+@router.get("/agent/type/{type}", responses=LISTED, openapi_extra=describe_path(type="Such as `cdr`"))
+async def list_agents_of(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
+    """Agents of a type that have not expired."""
+    type_ = request.path_params["type"]
+    async with context.engine.connect() as connection:
+        rows = await of_type(connection, type_)
+    if not rows:
+        raise RequestError(f"no agent subscription object found for type {type_}")
+    return _agents(rows, "agent record")
+
+
+@router.get("/agent/subscribe/{guid}", responses=LISTED, openapi_extra=GUID)
+async def show_agent(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
+    """One agent."""
+    guid = request.path_params["guid"]
+    async with context.engine.connect() as connection:
+        row = await find_row(connection, AGENT, guid)
+    if row is None:
+        raise RequestError(f"no agent's record found for guid {guid}")
+    return _agents([row], "agent record")
+
+
+@router.put("/agent/subscribe/{guid}", responses=CHANGED, openapi_extra=GUID | BODY)
+async def change_agent(request: Request, user: AdminUser, context: Context, body: JsonObject) -> JsonAnswer:
+    """Change an agent's record: what the body names."""
+    guid = request.path_params["guid"]
+    values = read_values(AGENT, body, is_new=False)
+    async with changing(context.engine, whose(request, user)) as change:
+        found = await change_row(change, AGENT, guid, values)
+    if not found:
+        raise RequestError(UNKNOWN)
+    return JsonAnswer(ChangedAnswer(guid, "successfully updated agent record"))
+
+
+@router.delete("/agent/subscribe/{guid}", responses=CHANGED, openapi_extra=GUID)
+async def delete_agent(request: Request, user: AdminUser, context: Context) -> JsonAnswer:
+    """Forget an agent, and all that have expired."""
+    guid = request.path_params["guid"]
+    async with changing(context.engine, whose(request, user)) as change:
+        found = await delete_row(change, AGENT, guid)
+        await forget_expired(change.connection)
+    if not found:
+        raise RequestError(UNKNOWN)
+    return JsonAnswer(ChangedAnswer(guid, "successfully deleted agent record"))
+
+
+@router.post(
+    "/agent/search/{guid}/{type}",
+    responses={**REFUSED, 200: {"description": "What the agent has, as JSON, or as bytes for `download`"}},
+    openapi_extra=describe_path(guid="The agent's uuid", type="What is asked for, or `download`")
+    | describe_object("A search by Call-ID", {}),
+)
+async def ask_agent(request: Request, user: CurrentUser, context: Context, body: JsonObject) -> Response:
+    """Ask an agent for what it has of some calls."""
+    guid, type_ = request.path_params["guid"], request.path_params["type"]
+    async with context.engine.connect() as connection:
+        row = await find_row(connection, AGENT, guid)
+        subs = await find_rows(connection, HEPSUB, defaults=hepsub_defaults())
+    is_download = type_ == "download"
+    if row is None or row["expire_date"] <= datetime.now(UTC):
+        raise RequestError("record not found")
+    if not is_download and type_ not in row["type"]:
+        raise RequestError("record not found")
+    content = await ask(row, type_, question(body, subs), MOST_BYTES if is_download else MOST_BYTES // 10)
+    context.audit.note(request, user, "ask agent", guid, {"type": type_})
+    if is_download:
+        name = f"export-{guid}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pcap"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+    try:
+        data = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RequestError(f"the agent {row['node']} has not answered with JSON") from error
+    return JsonAnswer({"data": data, "message": "request answer", "node": row["node"], "uuid": guid})
+
+
+def _agents(rows: list[Values], message: str) -> JsonAnswer:
+    return JsonAnswer(AgentsAnswer([shown(AGENT, row) for row in rows], message))

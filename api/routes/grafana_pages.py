@@ -1,0 +1,94 @@
+"""Grafana's pages below a path of ours, for the frames of the web UI.
+
+Only where the settings name a Grafana. See docs/decisions/0009-other-servers.md.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from api.auth.page import PageUser, keep_page_login
+from api.context import ApiContext, Context
+from api.errors import UpstreamError
+from api.proxies.relay import (
+    METHODS,
+    may_post,
+    onward_headers,
+    onward_path,
+    onward_query,
+    returned_headers,
+    returned_location,
+)
+from api.proxies.server import Reply
+from api.routes.grafana import pages_path
+from api.wire import read_body
+
+log = logging.getLogger(__name__)
+
+STREAM_S = 120
+"""An answer that a browser, or Grafana, has not got through by then is given up."""
+
+
+def grafana_pages(context: ApiContext) -> APIRouter:
+    """The routes below the path of the settings; none without a Grafana."""
+    router = APIRouter(include_in_schema=False)
+    if context.servers.grafana.is_there:
+        path = pages_path(context)
+        router.add_api_route(path, show_pages, methods=list(METHODS))
+        router.add_api_route(f"{path}/{{rest:path}}", show_pages, methods=list(METHODS))
+    return router
+
+
+async def show_pages(request: Request, user: PageUser, context: Context) -> Response:
+    """Pass a request on to Grafana and its answer back, as far as `relay` lets them."""
+    server = context.servers.grafana.server
+    base = pages_path(context)
+    path = onward_path(request.scope["raw_path"], base)
+    if request.method == "POST" and not may_post(path):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, "Grafana is shown here, and not changed")
+    body = None
+    if request.method == "POST":
+        body = await read_body(request, context.options.http.max_body_bytes)
+    headers = onward_headers(request.headers.items())
+    headers |= context.servers.grafana.credentials(is_admin=user.useradmin)
+    async with server.deadline():
+        query = onward_query(request.scope["query_string"])
+        reply = await server.open(request.method, path, query, headers, body)
+    try:
+        returned = returned_headers(reply.headers)
+        if (location := reply.headers.get("location")) is not None:
+            own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+            asked = f"{server.url}{path}"
+            leads_to = returned_location(location, asked, server.url.path.rstrip("/"), own, base)
+            if leads_to is None:
+                raise server.failed("redirects to another place, which is not followed")
+            returned["location"] = leads_to
+    except UpstreamError:
+        await reply.close()
+        raise
+    answer = _Relayed(reply, returned)
+    keep_page_login(request, answer, user, base)
+    return answer
+
+
+class _Relayed(StreamingResponse):
+    """An answer handed on as it comes."""
+
+    def __init__(self, reply: Reply, headers: dict[str, str]) -> None:
+        super().__init__(reply.chunks(), reply.status, headers)
+        self._reply = reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(STREAM_S):
+                await super().__call__(scope, receive, send)
+        except (UpstreamError, TimeoutError) as error:
+            # Half an answer cannot be taken back: the server closes the connection.
+            log.warning("an answer of Grafana's is cut off: %s", str(error) or "it takes too long")
+        finally:
+            await self._reply.close()

@@ -1,0 +1,101 @@
+"""Data nodes, profiles, versions, and what is stored where.
+
+Source: homer-app's routes; for those that it lacks, what the web UI asks for.
+"""
+
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+
+from api.auth.dependencies import CurrentUser
+from api.context import ApiContext, Context
+from api.database import server_facts
+from api.errors import RequestError
+from api.schemas.common import REFUSED, DataError
+from api.schemas.nodes import DatabaseInfo, DatabaseInfoAnswer, Node, NodesAnswer, VersionAnswer
+from api.wire import JsonAnswer, Responses, describe_answer
+
+router = APIRouter(tags=["nodes"])
+
+INFO: Responses = {
+    200: describe_answer(DatabaseInfoAnswer, "The database"),
+    401: REFUSED[401],
+    503: REFUSED[503],
+}
+VERSION: Responses = {
+    200: describe_answer(VersionAnswer, "The version"),
+    401: REFUSED[401],
+    503: REFUSED[503],
+}
+
+
+@router.get(
+    "/database/node/list",
+    responses={200: describe_answer(NodesAnswer, "The nodes"), 401: REFUSED[401], 503: REFUSED[503]},
+)
+async def list_nodes(user: CurrentUser, context: Context) -> JsonAnswer:
+    """The data nodes; `value` goes into `param.location.node` of a search."""
+    name = context.options.http.node_name
+    return JsonAnswer(NodesAnswer([Node(name.lower(), name)], 1))
+
+
+@router.get(
+    "/admin/profiles",
+    responses={400: describe_answer(DataError, "Always"), 401: REFUSED[401], 503: REFUSED[503]},
+)
+async def list_profiles(user: CurrentUser) -> JsonAnswer:
+    """Nothing, as in Homer: the profiles are in `GET /mapping/protocol`."""
+    raise RequestError("failed to get dashboards")
+
+
+@router.get("/version/api/info", responses=VERSION)
+async def show_version(user: CurrentUser) -> JsonAnswer:
+    """The version of this server."""
+    return JsonAnswer({"data": {"version": _version()}})
+
+
+@router.get("/version/ui/check/{installed}", responses=VERSION)
+async def check_ui(user: CurrentUser) -> JsonAnswer:
+    """Whether there is a newer web UI: nobody is asked, so it is never said that there is."""
+    return JsonAnswer(
+        {"data": {"upgrade": False, "version": _version()}, "message": "no server is asked for updates"}
+    )
+
+
+@router.get("/statistic/database/info", responses=INFO)
+async def show_database(user: CurrentUser, context: Context) -> JsonAnswer:
+    """The database of messages."""
+    return JsonAnswer({"data": [await _info(context)]})
+
+
+@router.get("/statistic/configdb/info", responses=INFO)
+async def show_settings_database(user: CurrentUser, context: Context) -> JsonAnswer:
+    """The database of settings, which is the same."""
+    return JsonAnswer({"data": [await _info(context)]})
+
+
+async def _info(context: ApiContext) -> DatabaseInfo:
+    began_ns = time.perf_counter_ns()
+    facts = await server_facts(context.engine)
+    took_ns = time.perf_counter_ns() - began_ns
+    return DatabaseInfo(
+        database_name=facts.name,
+        database_version=facts.version,
+        node=context.options.http.node_name,
+        latency_avg=took_ns,
+        latency_min=took_ns,
+        latency_max=took_ns,
+        last_check=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        last_error="",
+        db_stats={"bytes": facts.size_bytes},
+        online=True,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("rhapsode")
+    except PackageNotFoundError:
+        return "uninstalled"

@@ -1,0 +1,385 @@
+"""Settings objects over HTTP: each route for everybody who may ask, right and wrong, and the audit."""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import select
+
+from api.tables import audit
+from tests.support.api import Api, add_user, an_api
+
+NO_LOGIN = (401, {"message": "missing or malformed jwt"})
+NO_ADMIN = (403, {"message": "This API requires admin access."})
+FORMAT = (400, {"data": {}, "message": "request format is not correct"})
+
+
+class Kind(NamedTuple):
+    """One kind of object, and what its routes answer."""
+
+    path: str
+    new: dict[str, Any]
+    changed: dict[str, Any]
+    """What a PUT sends, and what is shown afterwards."""
+    statuses: tuple[int, int, int, int]
+    """Of GET, POST, PUT, DELETE."""
+    messages: tuple[str, str, str]
+    wrong: tuple[dict[str, Any], ...]
+    """Instead of what is in `new`: each is refused."""
+    first: int = 0
+    """How many there are from the start."""
+
+
+KINDS = {
+    "alias": Kind(
+        "alias",
+        {"alias": "sbc", "ip": "192.0.2.7", "port": 5060, "mask": 32, "captureID": "0", "status": True},
+        {"alias": "other", "port": 0, "captureID": "", "status": False},
+        (201, 201, 201, 201),
+        ("successfully created alias", "successfully updated alias", "successfully deleted alias"),
+        (
+            {"ip": "none"},
+            {"ip": ""},
+            {"alias": ""},
+            {"alias": None},
+            {"alias": "x" * 251},
+            {"alias": "a\0b"},
+            {"alias": {}},
+            {"port": -1},
+            {"port": 65_536},
+            {"port": 1.5},
+            {"port": "x"},
+            {"mask": 33},
+            {"status": "maybe"},
+            {"captureID": "x" * 21},
+        ),
+    ),
+    "advanced": Kind(
+        "advanced",
+        {"partid": 10, "category": "search", "param": "mine", "data": {"a": [1, None, "\0"]}},
+        {"data": "", "param": "other", "partid": 0},
+        (201, 201, 200, 200),
+        (
+            "successfully created advanced settings",
+            "successfully updated global_settings settings",
+            "successfully deleted global_settings settings",
+        ),
+        ({"category": ""}, {"param": None}, {"param": []}, {"partid": 2**31}, {"partid": "1e5"}),
+        first=3,
+    ),
+    "hepsub": Kind(
+        "hepsub/protocol",
+        {"profile": "call", "hepid": 60, "hep_alias": "X", "version": 1_795_000_000_000, "mapping": {"a": 1}},
+        {"hep_alias": "", "version": 0, "mapping": {}},
+        (200, 201, 200, 200),
+        (
+            "successfully created hepsub settings",
+            "successfully updated hepsub settings",
+            "successfully deleted hepsub settings",
+        ),
+        ({"hepid": -1}, {"mapping": "{"}, {"mapping": [1]}, {"profile": ""}, {"version": 2**63}),
+        first=3,
+    ),
+    "script": Kind(
+        "script",
+        {
+            "profile": "call",
+            "hepid": 1,
+            "hep_alias": "SIP",
+            "partid": 10,
+            "type": "js",
+            "data": "1",
+            "status": True,
+        },
+        {"data": "", "status": False},
+        (200, 201, 200, 200),
+        ("successfully created script", "successfully updated script", "successfully deleted script"),
+        ({"data": None}, {"status": 7}, {"hepid": None}),
+    ),
+    "mapping": Kind(
+        "mapping/protocol",
+        {
+            "profile": "default",
+            "hepid": 2000,
+            "hep_alias": "LOKI",
+            "partid": 10,
+            "version": 1,
+            "retention": 10,
+            "partition_step": 10,
+            "fields_mapping": [{"id": "micro_ts", "name": "Time"}],
+            "correlation_mapping": [],
+        },
+        {"hep_alias": "", "retention": 0, "fields_mapping": [], "user_mapping": [{"id": "sid"}]},
+        (200, 201, 200, 200),
+        (
+            "successfully created mappings settings",
+            "successfully updated hepsub settings",
+            "successfully deleted mapping settings",
+        ),
+        ({"fields_mapping": {}}, {"fields_mapping": "[1"}, {"correlation_mapping": 5}, {"profile": ""}),
+        first=8,
+    ),
+}
+KINDS_OF_ALL = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@pytest.fixture
+async def api(database_url: str) -> AsyncIterator[Api]:
+    async with an_api(database_url) as api:
+        await add_user(api.context.engine, "admin")
+        await add_user(api.context.engine, "alice", usergroup="user")
+        yield api
+
+
+async def ask(api: Api, method: str, path: str, user: str = "", json: Any = None) -> tuple[int, Any]:
+    headers = await api.log_in(user) if user else {}
+    answer = await api.client.request(method, f"/api/v3/{path}", headers=headers, json=json)
+    return answer.status_code, answer.json() if answer.content else None
+
+
+async def listed(api: Api, kind: Kind) -> list[dict[str, Any]]:
+    status, answer = await ask(api, "GET", kind.path, "admin")
+    assert status == kind.statuses[0]
+    assert answer.get("count", len(answer["data"])) == len(answer["data"])
+    rows: list[dict[str, Any]] = answer["data"]
+    return rows
+
+
+def guid_of(row: dict[str, Any]) -> str:
+    return str(row.get("guid") or row["uuid"])
+
+
+async def made(api: Api, kind: Kind) -> str:
+    status, answer = await ask(api, "POST", kind.path, "admin", kind.new)
+    assert (status, answer["message"]) == (kind.statuses[1], kind.messages[0])
+    return str(answer["data"])
+
+
+async def of_guid(api: Api, kind: Kind, guid: str) -> dict[str, Any] | None:
+    return next((row for row in await listed(api, kind) if guid_of(row) == guid), None)
+
+
+@KINDS_OF_ALL
+async def test_object_is_made_changed_and_deleted_and_each_is_in_the_audit(api: Api, kind: Kind) -> None:
+    first = await listed(api, kind)
+    guid = await made(api, kind)
+    new = await of_guid(api, kind, guid)
+
+    change = await ask(api, "PUT", f"{kind.path}/{guid}", "admin", kind.changed)
+    changed = await of_guid(api, kind, guid)
+    delete = await ask(api, "DELETE", f"{kind.path}/{guid}", "admin")
+
+    assert len(first) == kind.first
+    assert new is not None
+    assert changed is not None
+    assert new | kind.new == new
+    assert change == (kind.statuses[2], {"data": guid, "message": kind.messages[1]})
+    assert changed == new | kind.changed
+    assert delete == (kind.statuses[3], {"data": guid, "message": kind.messages[2]})
+    assert await listed(api, kind) == first
+    assert [(who, what.split()[0], of) for who, what, of, _ in await audited(api)] == [
+        ("admin", word, guid) for word in ("create", "change", "delete")
+    ]
+
+
+async def audited(api: Api) -> list[tuple[str, str, str, Any]]:
+    async with api.context.engine.connect() as connection:
+        columns = audit.c.username, audit.c.action, audit.c.object, audit.c.detail
+        rows = await connection.execute(
+            select(*columns).where(~audit.c.action.startswith("login")).order_by(audit.c.id)
+        )
+        return [(name, action, of, detail) for name, action, of, detail in rows]
+
+
+@KINDS_OF_ALL
+async def test_change_says_in_the_audit_what_was_and_what_is(api: Api, kind: Kind) -> None:
+    guid = await made(api, kind)
+
+    await ask(api, "PUT", f"{kind.path}/{guid}", "admin", kind.changed)
+
+    detail = (await audited(api))[-1][3]
+    assert detail["after"] == kind.changed
+    assert detail["before"] == {name: kind.new.get(name) for name in kind.changed}
+
+
+@KINDS_OF_ALL
+async def test_nobody_but_administrators_changes_anything(api: Api, kind: Kind) -> None:
+    guid = await made(api, kind)
+    before = await listed(api, kind)
+    one = f"{kind.path}/{guid}"
+
+    tries = [("POST", kind.path), ("PUT", one), ("DELETE", one)]
+    for user, refused in (("", NO_LOGIN), ("alice", NO_ADMIN)):
+        answers = [await ask(api, method, path, user, kind.new) for method, path in tries]
+        assert answers == [refused] * 3
+
+    assert await ask(api, "GET", kind.path) == NO_LOGIN
+    assert (await ask(api, "GET", kind.path, "alice"))[0] == kind.statuses[0]
+    assert await listed(api, kind) == before
+
+
+@KINDS_OF_ALL
+async def test_unknown_object_is_an_error(api: Api, kind: Kind) -> None:
+    for guid in ("00000000-0000-0000-0000-000000000000", "x", "%00", "' or ''='", "é" * 200):
+        for method in ("PUT", "DELETE"):
+            status, answer = await ask(api, method, f"{kind.path}/{guid}", "admin", kind.changed)
+            assert (status, answer["message"]) == (400, "data was not found"), guid
+
+
+@KINDS_OF_ALL
+async def test_value_that_cannot_be_is_refused_in_words_and_nothing_is_made(api: Api, kind: Kind) -> None:
+    before = await listed(api, kind)
+    for wrong in kind.wrong:
+        status, answer = await ask(api, "POST", kind.path, "admin", kind.new | wrong)
+        assert status == 400, wrong
+        assert answer["message"], wrong
+    for body in ([], "x", None, 5):
+        assert await ask(api, "POST", kind.path, "admin", body) == FORMAT
+
+    assert await listed(api, kind) == before
+
+
+@KINDS_OF_ALL
+async def test_unknown_names_and_those_that_are_the_server_s_are_ignored(api: Api, kind: Kind) -> None:
+    more = {"guid": "mine", "uuid": "mine", "id": 77, "output": {}, "tabGroup": "x", "layerIndex": 1}
+
+    _, answer = await ask(api, "POST", kind.path, "admin", kind.new | more)
+
+    row = await of_guid(api, kind, answer["data"])
+    assert row is not None
+    assert guid_of(row) != "mine"
+    assert row.get("id") != 77
+
+
+@pytest.mark.parametrize("name", ["advanced", "hepsub", "mapping"])
+async def test_what_the_program_brings_along_is_changed_and_deleted_for_good(api: Api, name: str) -> None:
+    kind = KINDS[name]
+    first, second, *_ = await listed(api, kind)
+
+    await ask(api, "PUT", f"{kind.path}/{guid_of(first)}", "admin", kind.changed)
+    await ask(api, "DELETE", f"{kind.path}/{guid_of(second)}", "admin")
+    left = {guid_of(row): row for row in await listed(api, kind)}
+
+    assert len(left) == kind.first - 1
+    assert guid_of(second) not in left
+    assert left[guid_of(first)] | kind.changed == left[guid_of(first)]
+    assert (await ask(api, "DELETE", f"{kind.path}/{guid_of(second)}", "admin"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("advanced", "advanced setting"), ("hepsub/protocol", "no hepsub")]
+)
+async def test_one_object_is_shown_by_its_guid(api: Api, path: str, words: str) -> None:
+    row = (await listed(api, KINDS[path.partition("/")[0]]))[0]
+
+    shown = await ask(api, "GET", f"{path}/{row['guid']}", "alice")
+    unknown = await ask(api, "GET", f"{path}/none", "alice")
+
+    assert shown == (200, {"count": 1, "data": [row]})
+    assert unknown[0] == 400
+    assert words in unknown[1]["message"]
+
+
+async def test_secrets_of_advanced_settings_are_for_administrators(api: Api) -> None:
+    data = {"host": "http://g", "user": "u", "password": "p", "nested": [{"Token": "t"}]}
+    new = {"category": "search", "param": "grafana", "data": data}
+    _, answer = await ask(api, "POST", "advanced", "admin", new)
+
+    shown = {
+        user: (await ask(api, "GET", f"advanced/{answer['data']}", user))[1]["data"][0]["data"]
+        for user in ("admin", "alice")
+    }
+
+    assert shown["admin"] == data
+    assert shown["alice"] == data | {"password": "", "nested": [{"Token": ""}]}
+
+
+async def test_alias_has_the_mask_of_its_address(api: Api) -> None:
+    for ip, mask in (("192.0.2.1", 32), ("2001:db8::1", 128)):
+        _, answer = await ask(api, "POST", "alias", "admin", {"alias": "a", "ip": ip})
+        row = await of_guid(api, KINDS["alias"], answer["data"])
+        assert row is not None
+        assert (row["ip"], row["mask"]) == (ip, mask)
+
+
+async def test_text_that_looks_like_another_type_is_text(api: Api) -> None:
+    new = {"alias": 123, "ip": "192.0.2.1", "port": "5060", "captureID": True, "status": "true"}
+
+    _, answer = await ask(api, "POST", "alias", "admin", new)
+
+    row = await of_guid(api, KINDS["alias"], answer["data"])
+    assert row is not None
+    assert (row["alias"], row["port"], row["captureID"], row["status"]) == ("123", 5060, "true", True)
+
+
+async def test_mappings_are_reset_one_and_all(api: Api) -> None:
+    kind = KINDS["mapping"]
+    first, second, third, *_ = rows = await listed(api, kind)
+    for row in (first, second):
+        await ask(api, "PUT", f"{kind.path}/{row['guid']}", "admin", kind.changed)
+    await ask(api, "DELETE", f"{kind.path}/{third['guid']}", "admin")
+
+    refused = [await ask(api, "GET", f"{kind.path}/reset", "alice")]
+    refused += [await ask(api, "GET", f"{kind.path}/reset/{first['guid']}", "alice")]
+    unknown = await ask(api, "GET", f"{kind.path}/reset/none", "admin")
+    one = await ask(api, "GET", f"{kind.path}/reset/{first['guid']}", "admin")
+    meanwhile = await listed(api, kind)
+    whole = await ask(api, "GET", f"{kind.path}/reset", "admin")
+
+    assert refused == [(400, {"data": {}, "message": "failed to recreated all mappings"})] * 2
+    assert unknown == (400, {"data": {}, "message": "failed to get mapping schema by uuid"})
+    assert one == whole == (200, None)
+    assert meanwhile == [first, second | kind.changed, *rows[3:]]
+    assert await listed(api, kind) == rows
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("mapping/protocol/1/call", ["call"]),
+        ("mapping/protocol/1/none", "failed to get mapping schema"),
+        ("mapping/protocol/x/call", "failed to get mapping schema"),
+        ("mapping/protocol/none", "failed to get mapping schema by uuid"),
+        ("hepsub/protocol/1/call", ["call"]),
+        ("hepsub/protocol/9/call", []),
+    ],
+)
+async def test_objects_of_a_profile(api: Api, path: str, found: list[str] | str) -> None:
+    status, answer = await ask(api, "GET", path, "alice")
+
+    if isinstance(found, str):
+        assert (status, answer) == (400, {"data": {}, "message": found})
+    else:
+        assert (status, answer["count"]) == (200, len(found))
+        assert [row["profile"] for row in answer["data"]] == found
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ('{"data":"sip.from"}', {"sip.from_user", "sip.from_domain", "sip.from_tag"}),
+        ('{"data":"data_header.method = INVITE AND ruri"}', {"sip.ruri_user", "sip.ruri_domain"}),
+        ("%7B%22data%22%3A%22capture%22%7D", {"net.captureId"}),
+        ('{"data":"zzz"}', set()),
+    ],
+)
+async def test_smart_input_is_offered_fields(api: Api, query: str, names: set[str]) -> None:
+    headers = await api.log_in("alice")
+
+    answer = await api.client.get("/api/v3/smart/search/tag/1/call", params={"query": query}, headers=headers)
+
+    data = answer.json()["data"]
+    assert answer.status_code == 200
+    assert {each["name"] for each in data.get("data", [])} == names
+    assert all(each["value"].endswith(each["name"].partition(".")[2]) for each in data.get("data", []))
+
+
+@pytest.mark.parametrize(("path", "query"), [("9/call", "{}"), ("1/call", "{"), ("1/call", "[" * 20_000)])
+async def test_smart_input_that_cannot_be_is_an_error(api: Api, path: str, query: str) -> None:
+    headers = await api.log_in("alice")
+
+    answer = await api.client.get(
+        f"/api/v3/smart/search/tag/{path}", params={"query": query}, headers=headers
+    )
+
+    assert answer.status_code == 400
