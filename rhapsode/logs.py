@@ -16,8 +16,8 @@ from rhapsode.settings import LogSettings
 BURST = 5
 """Equal lines (same template, any values) written within `WINDOW_S`; the others are counted."""
 WINDOW_S = 10.0
-CHATTY = ("alembic.runtime.plugins",)
-"""Loggers that tell at every start what is no news to anybody."""
+CHATTY = ("alembic.runtime.plugins", "httpx", "httpcore")
+"""Loggers that tell at every start what is no news to anybody, or with every request what users ask."""
 TEMPLATES = 1000
 """Most templates remembered; when there are more, all are forgotten."""
 

@@ -79,6 +79,17 @@ def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("logger", ["httpx", "httpcore.http11"])
+def test_what_users_ask_of_other_servers_is_not_logged(
+    logger: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logs(LogSettings(level="debug"), "api")
+
+    logging.getLogger(logger).info("HTTP Request: GET http://loki/?query=%s", "somebody's number")
+
+    assert capsys.readouterr().err == ""
+
+
 def test_console_lines_are_plain_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs(LogSettings(), "intake")
 
