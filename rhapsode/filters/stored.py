@@ -1,7 +1,7 @@
 """Stored messages as the packets that they came as, for scripts to be tried on.
 
-What a script set beside the payload when they were stored stays out; of a payload that it changed there
-is no other.
+What a script set beside the payload when they were stored stays out, but for what has a column: addresses,
+capture node, correlation id. Of these, and of a payload that it changed, there is nothing else.
 """
 
 import json
@@ -10,7 +10,8 @@ from typing import NamedTuple
 from capture.addresses import packed_address
 from capture.errors import PayloadCorrupt
 from capture.hep.packet import Packet
-from capture.route import MessageClass
+from capture.route import SIP, MessageClass
+from capture.sip.parse import parse_message
 from capture.store.codec import PayloadCodec
 from capture.store.columns import messages_table
 from capture.store.connection import Connection
@@ -19,7 +20,7 @@ from capture.store.schema import check_schema
 
 _COLUMNS = (
     "time_us, id, protocol_type, ip_protocol, host(source), source_port, host(destination), destination_port,"
-    " capture_id, node_name, coalesce(correlation_id, session_id), extra::text, raw_codec, raw"
+    " capture_id, node_name, correlation_id, session_id, extra::text, raw_codec, raw"
 )
 
 
@@ -35,6 +36,7 @@ class _Row(NamedTuple):
     capture_id: int | None
     node_name: str | None
     correlation_id: str | None
+    session_id: str | None
     extra: str | None
     raw_codec: int
     raw: bytes
@@ -75,6 +77,10 @@ def _packet(row: _Row, codec: PayloadCodec) -> Packet | None:
     seconds, microseconds = divmod(row.time_us, 1_000_000)
     hep = json.loads(row.extra).get("hep", {}) if row.extra else {}
     source = packed_address(row.source or "")
+    correlation_id = row.correlation_id or row.session_id
+    if row.protocol_type == SIP and row.correlation_id is None and parse_message(payload).call_id:
+        # Its session is that of a script.
+        correlation_id = None
     return Packet(
         version=hep.get("version", 3),
         payload=payload,
@@ -88,7 +94,7 @@ def _packet(row: _Row, codec: PayloadCodec) -> Packet | None:
         microseconds=microseconds,
         protocol_type=row.protocol_type,
         capture_id=row.capture_id,
-        correlation_id=row.correlation_id.encode() if row.correlation_id else None,
+        correlation_id=None if correlation_id is None else correlation_id.encode(),
         node_name=row.node_name.encode() if row.node_name else None,
         vlan=hep.get("vlan"),
     )

@@ -60,6 +60,7 @@ async def test_fields_that_a_script_set_beside_the_payload_are_not_taken_for_wha
 
 def set_from_user(draft: Draft) -> None:
     assert draft.write("from_user", b"hidden") is None
+    assert draft.write("sid", b"another") is None
 
 
 async def test_database_that_is_not_there_is_told_in_words() -> None:
