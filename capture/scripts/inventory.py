@@ -1,7 +1,8 @@
 """Which scripts there are for a worker: those of the folder, examples of the program, and earlier versions.
 
-A file that cannot be read stands in the version that ran last, and so does all of a folder that cannot: a
-disk that is away for a moment must not take away what masks or drops. Loads nothing.
+A file that cannot be read stands in the version that ran last, and so does one that has become empty, and all
+of a folder that cannot be read: a disk that is away or full for a moment must not take away what masks or
+drops. Loads nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ from capture.scripts.kept import KeptVersions
 
 Stamp = tuple[tuple[str, int, int, int, int], ...]
 """Of each file of Lua: its place below the folder, inode, size, and the times of its last changes in ns."""
+
+_EMPTIED = "is empty, and was not: a disk may have been full when it was saved"
 
 Running = Mapping[str, Script]
 """The versions that run, by name."""
@@ -44,6 +47,7 @@ class Inventory:
         if folder.lost:
             unread |= dict.fromkeys(self._own_names(running), folder.lost)
         found = {script.name: script for script in folder.scripts}
+        unread |= {name: _EMPTIED for name in found if self._is_emptied(found[name], running)}
         hidden = [
             Problem(script.name, "a script of the folder has the name of this example, and is run", False)
             for script in examples.scripts
@@ -75,6 +79,11 @@ class Inventory:
 
     def _own_names(self, running: Running) -> set[str]:
         return {script.name for script in running.values() if not script.is_example} | {*self._kept.names()}
+
+    def _is_emptied(self, script: Script, running: Running) -> bool:
+        return not script.source.strip() and any(
+            each.entry_points for each in self._earlier(script.name, running)
+        )
 
     def _earlier(self, name: str, running: Running) -> list[Script]:
         kept = self._kept.read(name)

@@ -33,7 +33,11 @@ def to_something_too_long(path: Path) -> None:
     path.write_bytes(b"-" * 2_000_000)
 
 
-UNREADABLE = [to_a_link_that_leads_nowhere, to_a_directory, to_something_too_long]
+def to_an_empty_file(path: Path) -> None:
+    path.write_bytes(b"\n")
+
+
+UNREADABLE = [to_a_link_that_leads_nowhere, to_a_directory, to_something_too_long, to_an_empty_file]
 
 
 @pytest.mark.parametrize("turn", UNREADABLE)
@@ -52,18 +56,25 @@ def test_file_that_can_no_longer_be_read_leaves_the_running_version_in_place(
         assert report.load_error
 
 
+@pytest.mark.parametrize("turn", [to_a_directory, to_an_empty_file])
 @pytest.mark.parametrize("text", [TAG, OLD_TAG])
 def test_worker_that_starts_while_a_file_cannot_be_read_goes_on_with_the_last_good_version(
-    scripts: Scripts, text: str
+    scripts: Scripts, text: str, turn: Callable[[Path], None]
 ) -> None:
     scripts.save("a.lua", text % "one")
     with scripts.worker() as worker:
         before = worker.run().changes
-    to_a_directory(scripts.folder / "a.lua")
+    turn(scripts.folder / "a.lua")
 
     for _ in range(2):
         with scripts.worker() as worker:
             assert worker.run().changes == before
+
+
+def test_file_that_was_always_empty_bars_nothing(scripts: Scripts) -> None:
+    scripts.save("a.lua", "")
+    with scripts.worker(on_error="drop") as worker:
+        assert worker.run().dropped is None
 
 
 def test_folder_that_goes_away_leaves_all_scripts_and_what_they_remember_in_place(scripts: Scripts) -> None:
