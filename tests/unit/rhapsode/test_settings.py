@@ -2,9 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from annotated_types import Ge, Gt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from rhapsode.errors import SettingsError
 from rhapsode.settings import Settings, load_settings, setting_names, variable_of
@@ -109,6 +114,31 @@ def test_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
 def test_value_that_cannot_be_is_named(given: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load_settings(given)
+
+
+def numbers_of(
+    part: type[BaseModel], place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    for name, field in part.model_fields.items():
+        if field.annotation in (int, float):
+            yield (*place, name), field
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from numbers_of(field.annotation, (*place, name))
+
+
+def test_every_number_is_refused_below_the_bound_that_its_field_names() -> None:
+    numbers = dict(numbers_of(Settings))
+
+    assert ("filters", "watchdog_s") in numbers
+    for place, field in numbers.items():
+        bounds: list[Any] = [each for each in field.metadata if isinstance(each, Ge | Gt)]
+        assert len(bounds) == 1, place
+        step = 1 if field.annotation is int else 0.001
+        below: object = bounds[0].gt if isinstance(bounds[0], Gt) else bounds[0].ge - step
+        for name in reversed(place):
+            below = {name: below}
+        with pytest.raises(ValidationError, match="Input should be greater than"):
+            Settings.model_validate(below)
 
 
 def test_list_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
