@@ -69,6 +69,8 @@ class HttpServer:
         self.asked: list[Asked] = []
         self.url = ""
         self.connections = 0
+        self.came = asyncio.Event()
+        """Set when it was asked something."""
         self.gone = asyncio.Event()
         """Set when a client has closed its connection before it had its answer."""
 
@@ -83,6 +85,7 @@ class HttpServer:
         try:
             while (asked := await _read(reader)) is not None:
                 self.asked.append(asked)
+                self.came.set()
                 if not await self._say(self.answers(asked), asked, reader, writer):
                     return
         except (ConnectionError, asyncio.IncompleteReadError):

@@ -55,6 +55,7 @@ def _lines(query: dict[str, str]) -> Said:
     )
 
 
+_NAME = "heplify_method_response"
 INFLUXDB_SERIES = {
     'SHOW DATABASES': {"name": "databases", "columns": ["name"], "values": [["_internal"], ["homer"]]},
     'SHOW RETENTION POLICIES ON "homer"': {
@@ -62,13 +63,13 @@ INFLUXDB_SERIES = {
         "values": [["autogen", "0s", "168h0m0s", 1, True], ["60s", "1h", "1h", 1, False]],
     },
     'SHOW MEASUREMENTS ON "homer"': {
-        "name": "measurements", "columns": ["name"], "values": [["heplify_method_response"]]
+        "name": "measurements", "columns": ["name"], "values": [[_NAME]]
     },
     'SHOW FIELD KEYS FROM "60s"."heplify_method_response"': {
-        "name": "heplify_method_response", "columns": ["fieldKey", "fieldType"], "values": [["counter", "float"]]
+        "name": _NAME, "columns": ["fieldKey", "fieldType"], "values": [["counter", "float"]]
     },
     'SHOW TAG KEYS FROM "heplify_method_response"': {
-        "name": "heplify_method_response", "columns": ["tagKey"], "values": [["method"], ["response"]]
+        "name": _NAME, "columns": ["tagKey"], "values": [["method"], ["response"]]
     },
 }  # fmt: skip
 _SELECT = re.compile(
@@ -88,7 +89,7 @@ def influxdb(asked: Asked) -> Said:
             return _result(error=f"database not found: {database}")
         if found["measurement"] == "too_much":
             return _result(error="max-select-buckets limit exceeded: (100001/100000)")
-        if found["measurement"] != "heplify_method_response":
+        if found["measurement"] != _NAME:
             return _result()
         columns = ["time", found["field"]]
         values = [["2025-12-06T06:00:00Z", 1.50], ["2025-12-06T05:59:00Z", None]]
@@ -104,8 +105,15 @@ def _result(**content: object) -> Said:
     return said_json({"results": [{"statement_id": 0} | content]})
 
 
-ADMIN_TOKEN, VIEWER_TOKEN = "of-an-admin", "of-a-viewer"  # noqa: S105 - of no real server
+ADMIN_TOKEN, VIEWER_TOKEN = "of-an-admin", "of-a-viewer"
 GRAFANA_PAGE = b'<!DOCTYPE html><html><head><base href="/" /><title>Grafana</title></head></html>'
+PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=UTF-8",
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "deny",
+    "Set-Cookie": "grafana_session=x; Path=/",
+    "Content-Security-Policy": "default-src *",
+}
 FOLDERS = [
     {"id": 1, "uid": "voip", "title": "VoIP", "type": "dash-folder"},
     {"id": 2, "uid": "nErXDvCkzz", "title": "Calls", "type": "dash-db"},
@@ -138,10 +146,7 @@ def grafana(asked: Asked) -> Said:
         case ["api", "admin", *_]:
             return said_json({"message": "Permission denied"}, 200 if token == ADMIN_TOKEN else 403)
         case ["d" | "d-solo", *_]:
-            return Said(GRAFANA_PAGE, headers={
-                "Content-Type": "text/html; charset=UTF-8", "Cache-Control": "no-store", "X-Frame-Options": "deny",
-                "Set-Cookie": "grafana_session=x; Path=/", "Content-Security-Policy": "default-src *",
-            })  # fmt: skip
+            return Said(GRAFANA_PAGE, headers=PAGE_HEADERS)
     return said_json({"message": "Not found"}, 404)
 
 

@@ -12,6 +12,7 @@ from tests.support.other_servers import ADMIN_TOKEN, FOLDERS, GRAFANA_PAGE, VIEW
 
 BASE = "/api/v3/proxy/grafana"
 ADMIN, USER = bearer("alice"), bearer("bob")
+ELSEWHERE = "Grafana redirects to another place, which is not followed"
 
 
 @pytest.fixture
@@ -119,12 +120,12 @@ async def test_refusal_that_is_no_json_is_in_our_words(api: Api, upstream: HttpS
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (Said(b"", 302, {"Location": "http://elsewhere/"}), "Grafana redirects to another place, which is not followed"),
+        (Said(b"", 302, {"Location": "http://elsewhere/"}), ELSEWHERE),
         (Said(b"<html>"), "Grafana answers what is not in its API"),
         (Said(b'"half', length=100), "Grafana broke off its answer"),
         (Said(waits_for=asyncio.Event()), "Grafana did not answer within 0.2 s"),
     ],
-)  # fmt: skip
+)
 async def test_grafana_that_does_not_answer_is_shown_by_the_web_ui(
     upstream: HttpServer, said: Said, words: str
 ) -> None:
@@ -191,7 +192,7 @@ async def test_page_that_grafana_does_not_give_is_an_error(upstream: HttpServer)
 
     assert redirected == (
         502,
-        {"data": {}, "message": "Grafana redirects to another place, which is not followed"},
+        {"data": {}, "message": ELSEWHERE},
     )
     assert missing == (502, {"data": {}, "message": "Grafana answers 404"})
 

@@ -24,9 +24,8 @@ async def upstream() -> AsyncIterator[HttpServer]:
 
 @pytest.fixture
 async def api(upstream: HttpServer) -> AsyncIterator[Api]:
-    settings = PrometheusSettings(
-        url=upstream.url, user="ali", password="swordfish", timeout_s=5, max_answer_bytes=2048
-    )
+    secrets = {"user": "ali", "password": "swordfish"}
+    settings = PrometheusSettings(url=upstream.url, max_answer_bytes=2048, **secrets)
     async with an_api(prometheus=settings) as api:
         api.trust(bob="user")
         yield api

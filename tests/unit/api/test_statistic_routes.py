@@ -52,7 +52,8 @@ class Both:
 @pytest.fixture
 async def both() -> AsyncIterator[Both]:
     async with http_server(influxdb) as upstream:
-        settings = InfluxdbSettings(url=upstream.url, token="swordfish")
+        secrets = {"token": "swordfish"}
+        settings = InfluxdbSettings(url=upstream.url, **secrets)
         async with an_api(influxdb=settings) as api:
             api.trust(bob="user")
             yield Both(api, upstream)

@@ -99,7 +99,7 @@ async def test_redirect_is_not_followed_even_to_the_same_server(status: int) -> 
             said = Said(b"", status, {"Location": location})
             async with asking(says(said)) as (server, upstream):
                 with pytest.raises(
-                    UpstreamError, match="^Loki redirects to another place, which is not followed$"
+                    UpstreamError, match=r"^Loki redirects to another place, which is not followed$"
                 ):
                     await server.get("/x")
             assert len(upstream.asked) == 1
@@ -109,10 +109,11 @@ async def test_redirect_is_not_followed_even_to_the_same_server(status: int) -> 
 
 async def test_server_that_is_not_there_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
     async with http_server(says(Said())) as upstream:
-        settings = ServerSettings(url=upstream.url, token="secret")
+        secrets = {"token": "secret"}
+        settings = ServerSettings(url=upstream.url, **secrets)
     server = Server("Loki", "loki", settings, authorization(settings))
 
-    with pytest.raises(UpstreamError, match="^Loki cannot be reached$"):
+    with pytest.raises(UpstreamError, match=r"^Loki cannot be reached$"):
         await server.get("/x")
 
     await server.close()
@@ -140,7 +141,7 @@ async def test_server_that_dribbles_is_given_up_in_time() -> None:
 
 async def test_answer_that_breaks_off_is_none() -> None:
     async with asking(says(Said(b"half", length=100))) as (server, _):
-        with pytest.raises(UpstreamError, match="^Loki broke off its answer$"):
+        with pytest.raises(UpstreamError, match=r"^Loki broke off its answer$"):
             await server.get("/x")
 
 
@@ -198,8 +199,7 @@ async def test_words_of_the_server_are_handed_on_in_one_line() -> None:
 async def test_question_is_given_up_with_who_asked() -> None:
     async with asking(says(Said(waits_for=asyncio.Event()))) as (server, upstream):
         asked = asyncio.create_task(server.get("/x"))
-        while not upstream.asked:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(upstream.came.wait(), 5)
         asked.cancel()
 
         await asyncio.wait_for(upstream.gone.wait(), 5)
@@ -229,7 +229,7 @@ async def asking_by_tls(**settings: Any) -> AsyncIterator[Server]:
 
 async def test_certificate_of_nobody_known_is_not_trusted(caplog: pytest.LogCaptureFixture) -> None:
     async with asking_by_tls() as server:
-        with pytest.raises(UpstreamError, match="^Loki cannot be reached$"):
+        with pytest.raises(UpstreamError, match=r"^Loki cannot be reached$"):
             await server.get("/x")
 
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
