@@ -1,7 +1,7 @@
 """A folder of scripts loaded as a worker loads it, and what an operator should know of it beforehand."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from api.search.fields import CUSTOM, class_fields
 from capture.route import MessageClass
 from capture.script_report import ScriptReport
 from capture.scripts.entry_points import EntryPoint
-from capture.scripts.folder import Begin, Script, read_folder, unwatched
+from capture.scripts.folder import SUFFIX, Begin, Script, read_examples, read_folder, unwatched
 from capture.scripts.kept import KeptVersions
 from capture.scripts.loading import Loader
 from capture.scripts.misspelt import find_misspelt
@@ -48,12 +48,12 @@ class Checked(NamedTuple):
 
 
 def check_folder(directory: Path, filters: FilterSettings, begin: Begin = unwatched) -> list[Checked]:
-    """Everything in the folder, by name; loads all scripts, runs none."""
+    """Everything in the folder, and the examples of the settings, by name; loads all scripts, runs none."""
     folder = read_folder(directory)
     services = services_of(directory, folder.scripts, filters)
     loaded = Loader(directory, filters, services, KeptVersions(None), begin).load({})
     reports = {report.name: report for report in loaded.reports}
-    scripts = {script.name: script for script in folder.scripts}
+    scripts = {script.name: script for script in (*read_examples(filters.examples).scripts, *folder.scripts)}
     problems: dict[str, list[Finding]] = {}
     for problem in loaded.problems:
         problems.setdefault(problem.name, []).append(Finding(problem.is_left_out, problem.words))
@@ -62,6 +62,8 @@ def check_folder(directory: Path, filters: FilterSettings, begin: Begin = unwatc
             services.tables.lookup(name, b"")
     for table in services.tables.problems:
         problems.setdefault(table.name, []).append(Finding(False, table.words))
+    if not folder.lost and (unknown := [*_unknown(filters, reports)]):
+        problems.setdefault("", []).extend(unknown)
     return [
         _checked(name, scripts.get(name), reports.get(name), problems.get(name, []), filters)
         for name in sorted(problems.keys() | scripts.keys())
@@ -79,7 +81,8 @@ def _checked(
         return Checked(name, "", (), tuple(problems))
     findings = list(problems)
     if report is not None and report.load_error:
-        findings.append(Finding(True, load_error(report)))
+        # What else there is to say of its text is of no use before it is mended.
+        findings = [Finding(True, load_error(report))]
     traps = [*find_traps(script), *find_misspelt(script), *_find_hidden_tags(script)]
     findings += [Finding(False, str(trap)) for trap in traps]
     return Checked(
@@ -88,6 +91,19 @@ def _checked(
         tuple(_entry_points(script.entry_points, script.is_new_kind, filters)),
         tuple(findings),
     )
+
+
+def _unknown(filters: FilterSettings, reports: Collection[str]) -> Iterator[Finding]:
+    """Scripts that the settings speak of and that there are none of."""
+    for name in filters.scripts:
+        if name + SUFFIX not in reports:
+            yield Finding(
+                False, f"the settings have a table [filters.{name}], and there is no {name}{SUFFIX}"
+            )
+    for name in filters.disabled:
+        file = name.removesuffix(SUFFIX) + SUFFIX
+        if file not in reports:
+            yield Finding(False, f"the setting filters.disabled names {name}, and there is no {file}")
 
 
 def _find_hidden_tags(script: Script) -> Iterator[Trap]:

@@ -53,10 +53,48 @@ def test_script_that_does_not_load_is_an_error_with_file_and_line(
     (tmp_path / "bad.lua").write_text(text)
     (tmp_path / "good.lua").write_text(NEW)
 
-    (finding,) = (finding for finding in findings(tmp_path, "bad.lua") if finding.is_error)
+    (finding,) = (each for each in findings(tmp_path, "bad.lua") if not each.words.startswith("line "))
 
+    assert finding.is_error
     assert finding.words.startswith(words.format(line=text.count("\n") + 1))
     assert findings(tmp_path, "good.lua") == ()
+
+
+def test_examples_of_the_settings_are_looked_over_too(tmp_path: Path) -> None:
+    (tmp_path / "own.lua").write_text(NEW)
+
+    found = check(tmp_path, examples=["mask_numbers", "sample_options.lua"])
+
+    assert [*found] == ["mask_numbers.lua", "own.lua", "sample_options.lua"]
+    assert found["mask_numbers.lua"] == Checked("mask_numbers.lua", "new API", ("on_sip: SIP",), ())
+
+
+def test_example_that_does_not_load_with_its_settings_is_an_error(tmp_path: Path) -> None:
+    (finding,) = check(tmp_path, examples=["drop_scanners"], drop_scanners={"agents": 5})[
+        "drop_scanners.lua"
+    ].findings
+
+    assert finding.is_error
+    assert finding.words.startswith("drop_scanners.lua:")
+
+
+def test_scripts_of_the_settings_that_there_are_none_of_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.lua").write_text(NEW)
+    (tmp_path / "other.lua").write_text(NEW)
+
+    found = check(
+        tmp_path,
+        examples=["mask_numbers"],
+        disabled=["own", "other.lua", "gone"],
+        own={"a": 1},
+        mask_numbers={"keep_last": 3},
+        mask_number={"keep_last": 3},
+    )
+
+    assert found[""].findings == (
+        Finding(False, "the settings have a table [filters.mask_number], and there is no mask_number.lua"),
+        Finding(False, "the setting filters.disabled names gone, and there is no gone.lua"),
+    )
 
 
 def test_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
