@@ -54,6 +54,8 @@ class Audit:
         self._engine = engine
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._closing = asyncio.Event()
 
     def note(
         self, request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None
@@ -69,19 +71,20 @@ class Audit:
 
     async def flush(self) -> None:
         """Write what waits; DatabaseError when that cannot be, and it waits on."""
-        while self._waiting:
-            entries = list(self._waiting)
-            async with self._engine.begin() as connection:
-                await write(connection, entries)
-            for _ in entries:
-                self._waiting.popleft()
+        async with self._writing:
+            while self._waiting:
+                entries = list(self._waiting)
+                async with self._engine.begin() as connection:
+                    await write(connection, entries)
+                for _ in entries:
+                    self._waiting.popleft()
 
     async def close(self) -> None:
         """Write what waits, if the database is there; say in the log what could not be written."""
+        self._closing.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Not cancelled: a connection that is just being made would stay open.
+            await self._task
         try:
             await self.flush()
         except (DatabaseError, SQLAlchemyError):
@@ -89,13 +92,21 @@ class Audit:
                 log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(GATHER_S)
+        await self._pause(GATHER_S)
         while self._waiting:
             try:
                 await self.flush()
             except (DatabaseError, SQLAlchemyError) as error:
+                if self._closing.is_set():
+                    return
                 log.warning("the audit waits for the database: %s", error)
-                await asyncio.sleep(RETRY_S)
+                await self._pause(RETRY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """So long, or until the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
 
 
 def entry_of(request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None) -> Entry:
