@@ -7,7 +7,7 @@
 local bounds, longest_subject = ...
 
 local error, pairs, pcall, rawget, select = error, pairs, pcall, rawget, select
-local setmetatable, tonumber, type = setmetatable, tonumber, type
+local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 local format, gmatch, log = string.format, string.gmatch, math.log
 local rep, concat, sort, create, time = string.rep, table.concat, table.sort, coroutine.create, os.time
 local call_nested, caught, charge = bounds.call_nested, bounds.caught, bounds.charge
@@ -123,16 +123,26 @@ function environment.string.gsub(subject, pattern, replacement, ...)
 end
 
 function environment.string.format(template, ...)
+    local size, may_call = 0, false
     for index = 1, select("#", ...) do
-        if type((select(index, ...))) == "table" then
-            return call_nested("format", format, template, ...)
+        local value = select(index, ...)
+        local kind = type(value)
+        if kind == "string" then
+            size = size + #value
+        elseif kind == "table" then
+            may_call = true
         end
+    end
+    reserve(size)
+    if may_call then
+        return call_nested("format", format, template, ...)
     end
     return format(template, ...)
 end
 
 function environment.string.rep(text, count, ...)
     local times = tonumber(count)
+    text = type(text) == "number" and tostring(text) or text
     if type(text) == "string" and times then
         local between = ...
         reserve((#text + (type(between) == "string" and #between or 0)) * times)

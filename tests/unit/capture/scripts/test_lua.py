@@ -224,6 +224,8 @@ def test_memory_is_bounded(lua: LuaState, bomb: str) -> None:
     [
         "('x'):rep(1e12)",
         "('x'):rep(3, ('y'):rep(4e6))",
+        "string.rep(5, 1e9)",
+        "('%s%s%s%s%s'):format(t, t, {}, t, t)",
         "table.concat({t, t, t, t, t})",
         "table.concat({1, 2, 3, 4, 5, 6}, t)",
         "('x'):rep(100):gsub('x', t)",
