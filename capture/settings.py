@@ -196,7 +196,13 @@ class HepSettings(Part):
     )
 
 
-Setting = str | int | float | bool
+def _setting(value: object) -> object:
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError("a script's setting is text, a number, true or false")
+    return value
+
+
+Setting = Annotated[str | int | float | bool, BeforeValidator(_setting)]
 
 
 class FilterSettings(Part):
