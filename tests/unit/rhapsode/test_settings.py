@@ -109,7 +109,7 @@ def test_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
         ({"hep": "nowhere"}, "setting hep"),
         (
             {"filters": {"mask": {"domains": ["a", "b"]}}},
-            r"setting filters\.scripts\.mask\.domains \(.*\): .*a script's setting is text, a number, true or false$",
+            r"filters\.scripts\.mask\.domains \(.*\): .*a script's setting is text, a number, true or false$",
         ),
         ({"database_url": "mysql://x"}, "begins with postgresql://"),
         ({"web": {"cert": Path("a.pem")}}, "web.cert and web.key belong together"),
