@@ -14,13 +14,19 @@ from api.auth.api_tokens import ApiTokens
 from api.auth.limits import LoginLimits
 from api.auth.passwords import PasswordChecker
 from api.auth.standing import Standings
+from api.callflow.aliases import Aliases
 from api.database import connect
 from api.mapping import mapping_rows
 from api.proxies.servers import Servers
-from api.records.mappings import Rules
+from api.records.kinds import ALIAS
+from api.records.mappings import correlation_rules
+from api.records.remembered import Remembered
+from api.records.store import find_rows
+from api.schemas.rows import RowShape
 from api.search.run import Searcher
 from api.settings import ApiOptions, SearchSettings
 from capture.errors import ConfigError
+from capture.route import MessageClass
 
 HEALTH_TIMEOUT_S = 3
 
@@ -38,7 +44,8 @@ class ApiContext:
         )
         self.searcher = Searcher(self.engine, options.search, options.custom_headers, options.http.node_name)
         self.servers = Servers(options)
-        self.rules = Rules(self.engine, self.mapping_defaults)
+        self._rules = Remembered(self._read_rules)
+        self._aliases = Remembered(self._read_aliases)
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
         self.standings = Standings(self.engine)
@@ -56,7 +63,27 @@ class ApiContext:
 
     def settings_changed(self) -> None:
         """What is known of settings is old."""
-        self.rules.forget()
+        self._rules.forget()
+        self._aliases.forget()
+
+    async def correlation_mapping(self, message_class: MessageClass) -> Any:
+        """Of the class's mapping, as JSON, whatever people have made of it; empty where there is none."""
+        return (await self._rules.get()).get((message_class.hepid, message_class.profile), [])
+
+    async def row_shape(self) -> RowShape:
+        """How rows of messages are shown now."""
+        options = self.options
+        return RowShape(options.http.node_name.lower(), options.custom_headers, await self._aliases.get())
+
+    async def _read_rules(self) -> dict[tuple[int, str], Any]:
+        return await correlation_rules(self.engine, self.mapping_defaults())
+
+    async def _read_aliases(self) -> Aliases:
+        async with self.engine.connect() as connection:
+            rows = await find_rows(connection, ALIAS)
+        return Aliases(
+            sorted(rows, key=lambda row: row["id"]), by_capture_id=self.options.search.alias_by_capture_id
+        )
 
     async def token_key(self) -> bytes:
         """The key of this installation's tokens; DatabaseError while it has not been read yet."""

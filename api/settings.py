@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+
 Seconds = Annotated[float, Field(gt=0)]
 
 RESERVED_PATHS: Final = frozenset(
@@ -89,6 +90,9 @@ class SearchSettings(Part):
     transaction_limit: int = Field(default=10_000, ge=1, description="most messages of a transaction")
     deduplicate: bool = Field(
         default=False, description="leave out of transactions and exports what a second agent has sent too"
+    )
+    alias_by_capture_id: bool = Field(
+        default=False, description="look first for an alias of the message's capture id"
     )
     deadline_s: Seconds = Field(
         default=30, description="longest time for one search, database and decoding together"

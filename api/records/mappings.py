@@ -3,8 +3,7 @@
 Knows no HTTP.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,10 +12,6 @@ from api.mapping import LABELS
 from api.records.kind import Values
 from api.records.kinds import MAPPING
 from api.records.store import find_rows
-from capture.route import MessageClass
-
-KNOWN_S = 2.0
-"""So much later at most another process is told of a change; this one is at once."""
 
 
 async def find_mappings(connection: AsyncConnection, defaults: Sequence[Values]) -> list[Values]:
@@ -42,31 +37,9 @@ def _is_custom(id_: str) -> bool:
     return id_.startswith("data_header.") and id_ not in LABELS
 
 
-class Rules:
-    """The `correlation_mapping` of each class as it is now, remembered for a moment."""
-
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        defaults: Callable[[], Sequence[Values]],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._engine = engine
-        self._defaults = defaults
-        self._clock = clock
-        self._known: dict[tuple[int, str], Any] = {}
-        self._until_s = 0.0
-
-    async def of(self, message_class: MessageClass) -> Any:
-        """As JSON, whatever somebody has made of it; none where there is no mapping. DatabaseError."""
-        now_s = self._clock()
-        if now_s >= self._until_s:
-            async with self._engine.connect() as connection:
-                rows = await find_rows(connection, MAPPING, defaults=self._defaults())
-            self._known = {(row["hepid"], row["profile"]): row["correlation_mapping"] for row in rows}
-            self._until_s = now_s + KNOWN_S
-        return self._known.get((message_class.hepid, message_class.profile), [])
-
-    def forget(self) -> None:
-        """They may have changed."""
-        self._until_s = 0.0
+async def correlation_rules(engine: AsyncEngine, defaults: Sequence[Values]) -> dict[tuple[int, str], Any]:
+    """The `correlation_mapping` of each mapping by HEP protocol type and profile, whatever people have made
+    of it."""
+    async with engine.connect() as connection:
+        rows = await find_rows(connection, MAPPING, defaults=defaults)
+    return {(row["hepid"], row["profile"]): row["correlation_mapping"] for row in rows}

@@ -1,6 +1,6 @@
 """What transactions and exports have in common: the calls of a request, with all that belongs to them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import Request
 
@@ -57,7 +57,7 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
 
 async def _rules(context: ApiContext, message_class: MessageClass) -> Rules:
     options, names = context.options, context.searcher.script_names
-    given = await context.rules.of(message_class)
+    given = await context.correlation_mapping(message_class)
 
     def read() -> Rules:
         fields = {c: class_fields(c, options.custom_headers, names.known) for c in MessageClass}

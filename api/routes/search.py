@@ -9,7 +9,7 @@ from api.context import Context
 from api.errors import RequestError
 from api.leaving import unless_gone
 from api.schemas.common import REFUSED
-from api.schemas.rows import RowShape, data_row, message_row, oldest_first
+from api.schemas.rows import data_row, message_row, oldest_first
 from api.schemas.search import (
     DATA_EXAMPLE,
     MESSAGE_EXAMPLE,
@@ -53,7 +53,7 @@ async def search_data(request: Request, user: CurrentUser, context: Context, bod
     ]
     queries = asked.queries if body.asks_node(options.http.node_name) else []
     page = await unless_gone(request, context.searcher.newest(queries, asked.limit))
-    shape = RowShape(options.http.node_name.lower(), options.custom_headers)
+    shape = await context.row_shape()
     rows = [data_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, warnings)
 
@@ -102,7 +102,7 @@ async def search_message(request: Request, user: CurrentUser, context: Context, 
     # Homer takes a missing limit for none at all; who names ids wants them.
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
     page = await unless_gone(request, context.searcher.newest(queries, limit))
-    shape = RowShape(options.http.node_name.lower(), options.custom_headers)
+    shape = await context.row_shape()
     rows = [message_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, [])
 

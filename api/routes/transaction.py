@@ -8,7 +8,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import Context
 from api.routes.correlated import find_calls
 from api.schemas.common import REFUSED
-from api.schemas.rows import RowShape, transaction_of
+from api.schemas.rows import transaction_of
 from api.schemas.search import (
     TRANSACTION_EXAMPLE,
     SearchObject,
@@ -32,7 +32,7 @@ RESPONSES = REFUSED | {201: describe_answer(TransactionAnswer, "The calls' messa
 async def show_transaction(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """All messages of the given Call-IDs, and what the mapping's rules join to them."""
     found = await find_calls(request, context, body)
-    shape = RowShape(context.options.http.node_name.lower(), context.options.custom_headers)
+    shape = await context.row_shape()
     data = transaction_of(found.messages, shape)
     answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data)
     return JsonAnswer(answer, 201, found.headers)

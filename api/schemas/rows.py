@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from api.callflow.aliases import Aliases
 from api.callflow.arrows import head_of, label_of
 from api.callflow.hosts import End, ends_of, host_positions
 from api.callflow.isup import with_readable_isup
@@ -55,6 +56,8 @@ class RowShape(NamedTuple):
     """The data node as it is searched by, in lower case."""
     custom_headers: tuple[str, ...] = ()
     """Those of the settings; what scripts have set is shown of any name."""
+    aliases: Aliases = Aliases()
+    """Names of addresses."""
 
 
 @lru_cache(maxsize=64)
@@ -84,8 +87,9 @@ def data_row(found: Found, shape: RowShape) -> Row:
     row["sid"] = fields.get("sid", "")
     row["node"] = row["dbnode"] = shape.node
     row["table"] = _TABLES[stored.message_class]
-    row["aliasSrc"] = source.name
-    row["aliasDst"] = destination.name
+    capture_id = str(fields.get("node", ""))
+    row["aliasSrc"] = shape.aliases.name(source, capture_id)
+    row["aliasDst"] = shape.aliases.name(destination, capture_id)
     row["create_date"] = stored.time_us // 1000
     row["micro_ts"] = stored.time_us / 1000
     if stored.message_class is MessageClass.LOG:
@@ -116,10 +120,11 @@ def transaction_of(messages: Sequence[Found], shape: RowShape) -> Transaction:
     return Transaction(
         messages=[_transaction_row(message, shape) for message in messages],
         calldata=[
-            _arrow_row(message, *arrow, positions) for message, arrow in zip(messages, arrows, strict=True)
+            _arrow_row(message, *arrow, positions, shape)
+            for message, arrow in zip(messages, arrows, strict=True)
         ],
         hosts={name: HostPosition([name], position) for name, position in positions.items()},
-        alias={name: name for name in positions},
+        alias={end.name: shape.aliases.name(end) for arrow in arrows for end in arrow},
     )
 
 
@@ -148,8 +153,11 @@ def _transaction_row(found: Found, shape: RowShape) -> Row:
     return row
 
 
-def _arrow_row(found: Found, source: End, destination: End, positions: dict[str, int]) -> Row:
+def _arrow_row(
+    found: Found, source: End, destination: End, positions: dict[str, int], shape: RowShape
+) -> Row:
     stored = found.stored
+    capture_id = str(found.fields.get("node", ""))
     label = label_of(stored.protocol_type, found.fields)
     ip_protocol = found.fields.get("ip_protocol")
     return {
@@ -163,8 +171,8 @@ def _arrow_row(found: Found, source: End, destination: End, positions: dict[str,
         "dstIp": destination.address,
         "srcPort": source.port,
         "dstPort": destination.port,
-        "aliasSrc": source.name,
-        "aliasDst": destination.name,
+        "aliasSrc": shape.aliases.name(source, capture_id),
+        "aliasDst": shape.aliases.name(destination, capture_id),
         "method": label.method,
         "method_text": label.text,
         "create_date": stored.time_us // 1000,
