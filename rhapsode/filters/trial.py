@@ -84,7 +84,8 @@ class Trial:
                 continue
             error = runner.run(draft)
             first_error = first_error or error
-            if error is not None and self._drops_on_error and draft.dropped is None:
+            failed = error is not None or draft.is_refused
+            if failed and self._drops_on_error and draft.dropped is None:
                 draft.drop(ERROR_REASON)
             if draft.dropped is not None:
                 break
@@ -102,6 +103,8 @@ class Trial:
 
 def trial_of(path: Path, filters: FilterSettings, sip: SipSettings, begin: Begin = unwatched) -> Trial:
     """One script, or all of a folder, with the folder's tables. RhapsodeError and ScriptError as `Trial`."""
+    if not path.exists():
+        raise RhapsodeError(f"there is no {path}: name a filter script, or a folder of them")
     directory = path if path.is_dir() else path.parent
     scripts = read_folder(directory).scripts
     names = [script.name for script in scripts] if path.is_dir() else [path.name]

@@ -19,7 +19,8 @@ EMPTY = "function on_sip() end"
     [
         (["try", "some.lua"], "give packets to try the script on: --pcap FILE or --last 10m"),
         (["try", "some.lua", "--pcap", "a.pcap", "--last", "10m"], "give packets to try the script on"),
-        (["try", "none.lua", "--pcap", "a.pcap"], "none.lua is no script that can be run"),
+        (["try", "none.lua", "--pcap", "a.pcap"], "there is no none.lua: name a filter script"),
+        (["try", "some_test.lua", "--pcap", "a.pcap"], "some_test.lua is no script that can be run"),
         (["try", "empty", "--pcap", "a.pcap"], "empty has no scripts: they are files named *.lua"),
         (["try", "bad.lua", "--pcap", "a.pcap"], "bad.lua:1: "),
         (["try", "some.lua", "--pcap", "none.pcap"], "cannot read none.pcap"),
