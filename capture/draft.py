@@ -47,7 +47,7 @@ class Draft:
     """One message on its way through the scripts."""
 
     __slots__ = (
-        *("_custom_headers", "_sip", "_text_chars", "changes", "dropped", "meaning"),
+        *("_custom_headers", "_sip", "_text_chars", "changes", "dropped", "is_refused", "meaning"),
         *("packet", "received", "seen_by", "time_us"),
     )
 
@@ -70,6 +70,8 @@ class Draft:
         that of which the fields are read, where it is another."""
         self.dropped: str | None = None
         """Why it is not to be stored; None: it is."""
+        self.is_refused = False
+        """Something that a script set could not be, and it went on: what it was to hide may be there."""
         self.seen_by: object = None
         """Stands for the Lua state that knows its fields as they are now."""
         self._custom_headers = custom_headers

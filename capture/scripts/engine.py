@@ -86,6 +86,9 @@ class Engine:
                 self._calls = watchdog.call = self._calls + 1
                 self._running = runner
                 error = runner.run(draft)
+                if draft.is_refused and error is None and draft.dropped is None and self._drops_on_error:
+                    draft.drop(ERROR_REASON)
+                    runner.report.count_drop(ERROR_REASON)
                 if error is not None:
                     # A slow disk under the strikes is not the script's fault.
                     watchdog.call = words[_MARK_SCRIPT] = 0

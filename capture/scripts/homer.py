@@ -256,7 +256,7 @@ class _Joined:
             "homer.lua",
             resources.files("lua_filters").joinpath("runtime/homer.lua").read_bytes(),
             *(services.hash_get, services.hash_set, services.hash_del),
-            *(hash_string, _proto_name, self._tag_names, self._log, self._count_file),
+            *(hash_string, _proto_name, self._tag_names, self._log, self._refuse, self._count_file),
         )
 
     def run(self) -> str | None:
@@ -303,6 +303,10 @@ class _Joined:
     def _tag_names(self) -> tuple[Value, ...]:
         draft = self.host.draft
         return () if draft is None else tuple(name.encode() for name in draft.tag_names())
+
+    def _refuse(self) -> None:
+        if self.host.draft is not None:
+            self.host.draft.is_refused = True
 
     def _log(self, level: bytes, words: bytes, file: bytes, line: int) -> None:
         name = file.decode("utf-8", "replace")

@@ -5,7 +5,7 @@
 -- are joined to (see capture/scripts/homer.py), and returns a function that takes it away.
 -- Keeps what it needs in locals, so that nothing that scripts do to their environment reaches it.
 
-local environment, hash_get, hash_set, hash_del, hash_string, proto_name, custom_names, say, count_file = ...
+local environment, hash_get, hash_set, hash_del, hash_string, proto_name, custom_names, say, refuse, count_file = ...
 
 local core = environment.__core
 environment.__core = nil
@@ -52,19 +52,20 @@ local function as_number(value, what, level)
     return match(written, "^[+-]?%d+$") and tonumber(written) or nil
 end
 
---- Sets a field. What cannot be is left out, as scripts expect it, but not without a word.
-local function set(field, value)
-    local refused = write(field, value)
+-- What cannot be is left out, as scripts expect it, but not without a word.
+local function said(refused)
     if refused then
+        refuse()
         log("warn", refused .. "; it stays as it was")
     end
 end
 
+local function set(field, value)
+    said(write(field, value))
+end
+
 local function set_tag(name, value)
-    local refused = core.tag("custom:" .. name, value)
-    if refused then
-        log("warn", refused .. "; it stays as it was")
-    end
+    said(core.tag("custom:" .. name, value))
 end
 
 local function read_text(field)

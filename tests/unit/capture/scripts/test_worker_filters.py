@@ -248,6 +248,34 @@ def test_what_a_failing_script_would_see_does_not_pass_where_the_setting_says_so
     assert None not in dropped
 
 
+@pytest.mark.parametrize(
+    "hides",
+    [
+        "SetHEPField('SrcIP', 'hidden')",
+        "GetHEPStruct().DstIP = 'x.x.x.x'",
+        "SetRawMessage(('x'):rep(1e5))",
+        "SetSIPHeader('FromUser', ('x'):rep(1e5))",
+        "SetSIPHeader(('x'):rep(100), 'hidden')",
+        "SetHEPField('SrcIP', 'hidden') SetHEPField('SrcIP', '192.0.2.9')",
+    ],
+)
+def test_packet_of_which_an_old_script_sets_what_cannot_be_passes_only_where_the_setting_lets_it(
+    scripts: Scripts, hides: str
+) -> None:
+    scripts.save("a.lua", f"function hide() {hides} end\n")
+    scripts.save("b.lua", TAG % "one")
+
+    with scripts.worker() as worker:
+        kept = worker.run()
+    with scripts.worker(on_error="drop") as worker:
+        dropped = worker.run()
+
+        assert (kept.dropped, kept.changes["custom:version"]) == (None, "one")
+        assert dropped.dropped == "script error"
+        assert worker.report("a.lua").drops == {"script error": 1}
+        assert worker.report("b.lua").calls == 1
+
+
 def test_packet_dropped_for_a_script_just_switched_off_counts_for_that_one_and_ends_there(
     scripts: Scripts,
 ) -> None:

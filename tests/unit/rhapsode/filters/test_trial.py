@@ -36,3 +36,11 @@ def test_packet_in_which_a_script_fails_is_dropped_where_the_setting_says_so(
 
     assert (found.draft.dropped, str(found.error)) == (reason, "a.lua:1: oh")
     assert "custom:b" not in found.draft.changes
+
+
+def test_packet_of_which_an_old_script_sets_what_cannot_be_is_dropped_where_the_setting_says_so(
+    tmp_path: Path,
+) -> None:
+    found = tried(tmp_path, "function old() SetHEPField('SrcIP', 'hidden') end", "drop")
+
+    assert (found.draft.dropped, found.error) == ("script error", None)
