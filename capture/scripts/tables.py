@@ -205,7 +205,8 @@ def _read_if_changed(path: Path, file: _File, read: Callable[[Path], bytes]) -> 
             file.seen = None
             return "" if file.table is not None else "is being written"
     except OSError as error:
-        file.seen = None
+        # What was wrong with a file that is gone is not wrong with the one that comes in its place.
+        file.seen, file.digest, file.read_words = None, b"", ""
         return f"cannot be read: {(error.strerror or str(error)).lower()}"
     file.is_sure, file.read = stamp == file.read, stamp
     digest = xxhash.xxh3_128_digest(data)

@@ -105,7 +105,7 @@ def _scripts(scripts: list[FilterScript], now_us: int) -> Table:
         state = "failing" if each.failing(now_us) else each.state
         shown.add_row(
             Text(printable(each.name)),
-            "new" if counts.is_new_kind else "old",
+            "new" if counts.is_new_kind else "old" if counts.sha256 else _NOTHING,
             Text(state, style=_STYLES.get(state, "dim")),
             f"{counts.calls:,}",
             f"{counts.dropped:,}",

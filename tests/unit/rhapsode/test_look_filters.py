@@ -136,6 +136,16 @@ def test_script_that_fails_shows_as_failing_in_the_list() -> None:
     assert "  1 × in earlier texts, the last: a nil value" in shown
 
 
+def test_script_that_was_never_read_is_of_no_kind() -> None:
+    unread = a_script(state="not loaded", load_error="cannot be read: not a file")
+    unread.sha256 = ""
+    console = Console(file=StringIO(), width=100, force_terminal=False)
+
+    console.print(render_list(put_together([a_report(unread)], {}), NOW_US))
+
+    assert console.file.getvalue().splitlines()[1].startswith("mask.lua  –     not loaded")  # type: ignore[attr-defined]
+
+
 def test_status_has_a_line_for_each_script_that_fails() -> None:
     script = failed(5)
     script.errors[0].last_us = time.time_ns() // 1000

@@ -212,6 +212,35 @@ def test_table_that_is_taken_away_is_used_on_and_said(folder: Folder) -> None:
     assert (still, folder.find("1"), folder.words) == (b"x", b"y", [])
 
 
+def test_what_was_wrong_with_a_version_that_is_gone_is_not_said_again(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.write("a,b\n1,x\n")
+    folder.find("1")
+    folder.write('a,b\n1,"y\n')
+    folder.looks(3)
+    (folder.path / "a.csv").unlink()
+    folder.looks()
+    caplog.clear()
+
+    folder.write("a,b\n1,z\n")
+    folder.looks(3)
+
+    assert (folder.find("1"), folder.words) == (b"z", [])
+    assert caplog.records == []
+
+
+def test_broken_version_that_comes_back_is_said_again(folder: Folder) -> None:
+    folder.write("a,b\n1,x\n")
+    folder.find("1")
+    for _ in range(2):
+        folder.write('a,b\n1,"y\n')
+        folder.looks(3)
+        assert folder.words == ["line 2: unexpected end of data; the version before it is used"]
+        (folder.path / "a.csv").unlink()
+        folder.looks()
+
+
 def test_odd_lines_of_a_table_in_use_are_said(folder: Folder) -> None:
     folder.write("a,b\n1,x\n2\n")
 
