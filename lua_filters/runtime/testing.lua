@@ -423,7 +423,6 @@ function api.lookup_table(file, answers)
     if type(file) ~= "string" or type(answers) ~= "table" then
         error('lookup_table("file.csv", {key = value, …}) takes a file name and a table', 0)
     end
-    need(answer(file))
     for key, value in pairs(answers) do
         if type(value) == "table" then
             for column, cell in pairs(value) do
@@ -433,6 +432,7 @@ function api.lookup_table(file, answers)
             need(answer(file, key, value))
         end
     end
+    need(answer(file))
 end
 
 function api.settings(given)

@@ -43,15 +43,20 @@ class Answers:
     def answer(
         self, file: str, key: str | None, value: str | float | bool | None, column: str | None
     ) -> str | None:
-        """What a table has for a key; without a key the table is there, and empty. Why not, in words."""
+        """What a table has for a key; without one the table is taken into use as it is. Why not, in words."""
         table = self._tables.setdefault(file, {})
-        if key is not None and column is None:
+        if key is None:
+            return self._take_tables()
+        if column is None:
             table[key] = value
-        elif key is not None:
+        else:
             row = table.setdefault(key, {})
             if not isinstance(row, dict):
                 row = table[key] = {}
             row[column] = value
+        return None
+
+    def _take_tables(self) -> str | None:
         try:
             tables = _Given.of(self._tables)
         except ConfigError as error:

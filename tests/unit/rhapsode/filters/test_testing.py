@@ -72,6 +72,23 @@ def test_packets_of_a_capture_are_run_and_a_number_too_high_is_told(tmp_path: Pa
     assert "new_test.lua:2: cannot read" in failure(tmp_path, 'from_pcap("none.pcap", 1)')
 
 
+@pytest.mark.timeout(20)
+def test_table_may_be_long(tmp_path: Path) -> None:
+    text = """
+        test("of many rows", function()
+            local rows = {}
+            for number = 1, 10000 do rows["key " .. number] = { value = number, other = true } end
+            lookup_table("long.csv", rows)
+            assert_equal(run(sip{}).tags, { found = "77" })
+        end)
+    """
+    script = 'function on_sip(message) tag("found", lookup.file("long.csv", "key 77").value) end'
+
+    (test,) = outcome(tmp_path, f'script("s.lua")\n{text}', s=script).tests
+
+    assert test.failure is None
+
+
 def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_disk(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
