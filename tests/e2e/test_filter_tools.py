@@ -1,14 +1,16 @@
 """`rhapsode filter check`, `test` and `try`, run for real, and their exit statuses."""
 
 import re
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from capture.hep.encode import encode_packet
+from rhapsode.commands.testing import HUNG_S
 from tests.support.frames import ipv4, udp, write_pcap
-from tests.support.rhapsode import run
+from tests.support.rhapsode import command, environment, run
 from tests.support.stored import a_packet
 
 pytestmark = pytest.mark.slow
@@ -143,6 +145,18 @@ def test_test_that_does_not_come_back_is_ended_and_reported(tmp_path: Path) -> N
     assert done.returncode == 1
     assert "FAILED  bomb_test.lua: hangs does not come back: ended after 3 s" in done.stdout
     assert ElementTree.parse(report).getroot()[0].attrib["errors"] == "1"  # noqa: S314 # made here
+
+
+def test_run_waits_for_who_reads_slowly_what_it_shows(tmp_path: Path) -> None:
+    tests = 'for number = 1, 100 do test("fails " .. number, function() error(("x"):rep(1900)) end) end'
+    given = command("filter", "test", folder(tmp_path, mask=MASK, mask_test=tests))
+    with subprocess.Popen(given, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(HUNG_S + 2)
+        shown, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "0 passed, 100 failed" in shown
 
 
 # ---- try ----
