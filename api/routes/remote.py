@@ -55,6 +55,8 @@ async def search_lines(request: Request, user: CurrentUser, context: Context, bo
     limit = min(wanted, MAX_LINES)
     asking = newest_lines(server, param.search, *whole_window(body.timestamp), limit)
     rows = line_rows(await unless_gone(request, asking))
+    # What heplify-server and others put there are messages with their payload.
+    context.audit.note(request, user, "view logs", param.search, {"lines": len(rows)})
     return JsonAnswer(LinesAnswer(rows), 201, answer_headers("limit" if len(rows) >= limit else None))
 
 
