@@ -15,6 +15,7 @@ from api.edge import Edge
 from api.handlers import install_handlers
 from api.routes import (
     agents,
+    audit,
     auth,
     dashboards,
     docs,
@@ -73,6 +74,7 @@ def create_app(options: ApiOptions) -> FastAPI:
         dashboards.router,
         settings.router,
         agents.router,
+        audit.router,
         nodes.router,
     ):
         app.include_router(router, prefix=context.base_path)

@@ -7,14 +7,15 @@ that was looked at, is noted soon after, so that nobody waits for it. Knows no r
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 from fastapi import Request
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,11 +25,16 @@ from api.tables import audit
 
 log = logging.getLogger(__name__)
 
+Clock = Callable[[], float]
+
 GATHER_S = 0.5
 """What comes in meanwhile is written together."""
 RETRY_S = 5.0
 MOST_WAITING = 10_000
 """Entries that wait for a database that is away; what comes then is in the log alone."""
+MOST_LISTED = 1000
+CLEAN_S = 3600.0
+"""How often those that were kept long enough are deleted."""
 MOST_OBJECT_CHARS = 500
 MOST_DETAIL_BYTES = 20_000
 """Of one entry as JSON. What is larger is named by its size: a mapping has hundreds of lines."""
@@ -50,8 +56,12 @@ class Entry(msgspec.Struct, frozen=True):
 class Audit:
     """Entries on their way into the database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, kept: timedelta, clock: Clock = time.monotonic) -> None:
+        """`kept`: how long an entry stays."""
         self._engine = engine
+        self._kept = kept
+        self._clock = clock
+        self._clean_s = 0.0
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
@@ -76,6 +86,7 @@ class Audit:
                 entries = list(self._waiting)
                 async with self._engine.begin() as connection:
                     await write(connection, entries)
+                    await self._delete_old(connection)
                 for _ in entries:
                     self._waiting.popleft()
 
@@ -102,11 +113,44 @@ class Audit:
                 log.warning("the audit waits for the database: %s", error)
                 await self._pause(RETRY_S)
 
+    async def _delete_old(self, connection: AsyncConnection) -> None:
+        now_s = self._clock()
+        if now_s >= self._clean_s:
+            self._clean_s = now_s + CLEAN_S
+            await connection.execute(delete(audit).where(audit.c.at < datetime.now(UTC) - self._kept))
+
     async def _pause(self, seconds: float) -> None:
         """So long, or until the end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
+
+
+class Noted(NamedTuple):
+    """An entry of the database."""
+
+    id: int
+    at: datetime
+    username: str
+    address: str
+    action: str
+    object: str
+    detail: Any
+
+
+async def newest(
+    engine: AsyncEngine, limit: int, *, before: int | None = None, username: str = "", action: str = ""
+) -> list[Noted]:
+    """The newest first; where that is given only with smaller ids, of one user, of actions that begin so."""
+    wanted = select(*[audit.c[name] for name in Noted._fields]).order_by(audit.c.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(audit.c.id < before)
+    if username:
+        wanted = wanted.where(audit.c.username == username)
+    if action:
+        wanted = wanted.where(audit.c.action.startswith(action, autoescape=True))
+    async with engine.connect() as connection:
+        return [Noted(*row) for row in await connection.execute(wanted)]
 
 
 def entry_of(request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None) -> Entry:

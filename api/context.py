@@ -1,6 +1,7 @@
 """What one application of the API holds from its first request to its last."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ class ApiContext:
         self.passwords = PasswordChecker()
         self.standings = Standings(self.engine)
         self.api_tokens = ApiTokens(self.engine)
-        self.audit = Audit(self.engine)
+        self.audit = Audit(self.engine, timedelta(days=options.auth.audit_days))
         self.home_dashboard = _read_json(options.ui.home_dashboard)
         """What users begin with in place of the program's own; None: that one."""
         self._token_key: bytes | None = None

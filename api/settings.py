@@ -71,6 +71,9 @@ class AuthSettings(Part):
         default=10, ge=1, description="failed logins of one user or address within the window"
     )
     attempts_window_s: Seconds = Field(default=300, description="that window, in seconds")
+    audit_days: int = Field(
+        default=365, ge=1, le=36_500, description="how long the audit of who did what is kept, in days"
+    )
     user_groups: tuple[str, ...] = Field(
         default=("admin", "user", "support"),
         min_length=1,

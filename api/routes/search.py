@@ -103,6 +103,9 @@ async def search_message(request: Request, user: CurrentUser, context: Context, 
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
     page = await unless_gone(request, context.searcher.newest(queries, limit))
     shape = await context.row_shape()
+    for found in page.rows:
+        stored = found.stored
+        context.audit.note(request, user, "view payload", f"{stored.message_class.key} {stored.id}")
     rows = [message_row(found, shape) for found in oldest_first(page.rows)]
     return _answer(rows, page, [])
 

@@ -33,6 +33,8 @@ async def show_transaction(request: Request, user: CurrentUser, context: Context
     """All messages of the given Call-IDs, and what the mapping's rules join to them."""
     found = await find_calls(request, context, body)
     shape = await context.row_shape()
+    seen = {"messages": len(found.messages)}
+    context.audit.note(request, user, "view call", ", ".join(found.call_ids), seen)
     data = transaction_of(found.messages, shape)
     answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data)
     return JsonAnswer(answer, 201, found.headers)
