@@ -40,11 +40,12 @@ class _Said(NamedTuple):
     why: str
     load_error: str
     sha256: str
-    """Of the text that runs."""
+    """Of the text that runs; empty when none does."""
 
     @classmethod
     def of(cls, report: ScriptReport) -> "_Said":
-        return cls(report.state, report.why, report.load_error, report.sha256)
+        running = report.sha256 if report.state == "running" else ""
+        return cls(report.state, report.why, report.load_error, running)
 
 
 class WorkerFilters:

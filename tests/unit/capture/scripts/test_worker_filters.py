@@ -445,6 +445,8 @@ def test_what_becomes_of_a_script_is_in_the_log_step_by_step(
         assert said() == [("INFO", "script a.lua: has changed, and runs as it is now")]
         scripts.switches.disable("a.lua", "somebody")
         assert said() == [("INFO", "script a.lua: disabled by somebody")]
+        scripts.save("a.lua", TAG % "three")
+        assert said() == []
         scripts.switches.enable("a.lua", "somebody")
         assert said() == [("INFO", "script a.lua: running")]
         (scripts.folder / "a.lua").unlink()
