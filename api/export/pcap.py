@@ -134,12 +134,8 @@ class PcapWriter:
 
     def _direction(self, message: Captured) -> "_Direction":
         flow = message.source, message.destination
-        found = self._associations.get(flow)
-        if found is None:
-            back = message.destination, message.source
-            # Both directions may have the same ports: the tag tells them apart.
-            found = self._associations[flow] = _Direction(tag=1 + (back in self._associations))
-        return found
+        # Readers tell associations by tag and ports alone, whatever the addresses.
+        return self._associations.setdefault(flow, _Direction(tag=len(self._associations) + 1))
 
 
 def _udp(message: Captured, addresses: _Ends) -> bytes:
