@@ -1,0 +1,251 @@
+"""Agents that subscribe and are asked, and what the server says of itself."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from sqlalchemy import update
+
+from api.tables import agents
+from tests.support.api import Api, add_user, an_api
+from tests.support.http_server import Said, http_server, said_json
+
+AGENT = {
+    "uuid": "agent-1",
+    "gid": 10,
+    "host": "127.0.0.1",
+    "protocol": "http",
+    "path": "/api/search",
+    "type": "cdr",
+}
+ASKED = {
+    "timestamp": {"from": 1_000_000, "to": 2_000_000},
+    "param": {"search": {"1_call": {"callid": ['a"b$fromts'], "sid": ["x"]}}},
+}
+
+
+@pytest.fixture
+async def api(database_url: str) -> AsyncIterator[Api]:
+    async with an_api(database_url) as api:
+        await add_user(api.context.engine, "admin")
+        await add_user(api.context.engine, "alice", usergroup="user")
+        yield api
+
+
+async def ask(api: Api, method: str, path: str, user: str = "alice", json: Any = None) -> tuple[int, Any]:
+    headers = await api.log_in(user) if user else {}
+    answer = await api.client.request(method, f"/api/v3/{path}", headers=headers, json=json)
+    return answer.status_code, answer.json()
+
+
+async def token(api: Api) -> str:
+    new = {
+        "name": "agents",
+        "active": True,
+        "expire_date": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    }
+    status, answer = await ask(api, "POST", "token/auth", "admin", new)
+    assert status == 201
+    return str(answer["data"]["token"])
+
+
+async def subscribe(api: Api, **more: Any) -> tuple[int, Any]:
+    headers = {"Auth-Token": await token(api)}
+    answer = await api.client.post("/api/v3/agent/subscribe", headers=headers, json=AGENT | more)
+    return answer.status_code, answer.json()
+
+
+async def test_agent_subscribes_with_an_api_token_and_is_listed(api: Api) -> None:
+    before = datetime.now(UTC)
+    status, answer = await subscribe(api, ttl=60, port="8081")
+
+    listed = await ask(api, "GET", "agent/subscribe")
+    shown = await ask(api, "GET", "agent/subscribe/agent-1")
+    of_type = await ask(api, "GET", "agent/type/cd")
+
+    assert (status, answer["message"]) == (201, "successfully created agent record")
+    assert answer["data"]["uuid"] == "agent-1"
+    assert 55 <= answer["data"]["expire_ts"] - before.timestamp() <= 65
+    (row,) = listed[1]["data"]
+    assert (row["uuid"], row["host"], row["port"], row["active"]) == ("agent-1", "127.0.0.1", 8081, 1)
+    assert listed[1]["message"] == "successfully retrieved agent records"
+    assert (await ask(api, "GET", "agent/type"))[1] == listed[1]
+    assert shown == of_type == (200, {"data": [row], "message": "agent record"})
+
+
+async def test_agent_that_subscribes_again_takes_the_place_of_itself(api: Api) -> None:
+    await subscribe(api)
+    await subscribe(api, host="127.0.0.2")
+
+    (row,) = (await ask(api, "GET", "agent/subscribe"))[1]["data"]
+    assert row["host"] == "127.0.0.2"
+
+
+async def test_agent_needs_an_api_token(api: Api) -> None:
+    login = await api.log_in("admin")
+    answers = [
+        await api.client.post("/api/v3/agent/subscribe", headers=headers, json=AGENT)
+        for headers in (login, {"Auth-Token": "x" * 80})
+    ]
+
+    assert [(each.status_code, each.json()["message"]) for each in answers] == [
+        (400, "Auth-Token header not present or has empty value"),
+        (400, "record not found"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"host": ""}, {"gid": None}, {"uuid": None}, {"port": 70_000}, {"ttl": -1}]
+)
+async def test_agent_that_cannot_be_is_refused(api: Api, wrong: dict[str, Any]) -> None:
+    assert (await subscribe(api, **wrong))[0] == 400
+    assert (await ask(api, "GET", "agent/subscribe"))[1]["data"] == []
+
+
+async def test_agent_is_changed_and_deleted_by_administrators(api: Api) -> None:
+    await subscribe(api)
+    refused = [await ask(api, method, "agent/subscribe/agent-1", json=AGENT) for method in ("PUT", "DELETE")]
+    changed = await ask(api, "PUT", "agent/subscribe/agent-1", "admin", {"node": "", "gid": 0})
+    (row,) = (await ask(api, "GET", "agent/subscribe"))[1]["data"]
+    deleted = await ask(api, "DELETE", "agent/subscribe/agent-1", "admin")
+    unknown = await ask(api, "DELETE", "agent/subscribe/agent-1", "admin")
+
+    assert [status for status, _ in refused] == [403, 403]
+    assert changed == (200, {"data": "agent-1", "message": "successfully updated agent record"})
+    assert (row["node"], row["gid"]) == ("", 0)
+    assert deleted == (200, {"data": "agent-1", "message": "successfully deleted agent record"})
+    assert unknown == (400, {"data": {}, "message": "data was not found"})
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("agent/subscribe/none", "no agent's record found for guid none"),
+        ("agent/type/none", "no agent subscription object found for type none"),
+    ],
+)
+async def test_unknown_agent_is_an_error(api: Api, path: str, words: str) -> None:
+    assert await ask(api, "GET", path) == (400, {"data": {}, "message": words})
+
+
+async def test_agent_is_asked_with_the_template_filled_in(api: Api) -> None:
+    async with http_server(lambda asked: said_json({"a": {"pcap": "x"}})) as server:
+        await subscribe(api, port=httpx.URL(server.url).port)
+        answer = await ask(api, "POST", "agent/search/agent-1/cdr", json=ASKED)
+
+    assert answer == (
+        200,
+        {"data": {"a": {"pcap": "x"}}, "message": "request answer", "node": "", "uuid": "agent-1"},
+    )
+    assert (server.last.method, server.last.path) == ("POST", "/api/search/cdr")
+    assert msgspec.json.decode(server.last.body) == {
+        "data": {"sid": ["x"]},
+        "fromts": 1_000_000 - 300_000,
+        "tots": 2_000_000 + 200_000,
+    }
+
+
+async def test_download_is_what_the_agent_sends(api: Api) -> None:
+    async with http_server(lambda asked: Said(b"\xd4\xc3\xb2\xa1")) as server:
+        await subscribe(api, port=httpx.URL(server.url).port)
+        headers = await api.log_in("alice")
+        answer = await api.client.post("/api/v3/agent/search/agent-1/download", headers=headers, json=ASKED)
+
+    assert (answer.status_code, answer.content) == (200, b"\xd4\xc3\xb2\xa1")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert "export-agent-1-" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (Said(b"no"), "has not answered with JSON"),
+        (Said(b"no", 500), "has answered 500"),
+        (Said(b"", 302, {"Location": "http://127.0.0.1:1/"}), "has answered 302"),
+    ],
+)
+async def test_agent_that_fails_is_an_error_in_words(api: Api, said: Said, words: str) -> None:
+    async with http_server(lambda asked: said) as server:
+        await subscribe(api, port=httpx.URL(server.url).port, node="rtp-1")
+        status, answer = await ask(api, "POST", "agent/search/agent-1/cdr", json=ASKED)
+
+    assert status == 400
+    assert f"the agent rtp-1 {words}" in answer["message"]
+    assert len(server.asked) == 1
+
+
+async def test_agent_that_is_away_is_an_error_in_words(api: Api) -> None:
+    await subscribe(api, port=1, node="rtp-1")
+
+    status, answer = await ask(api, "POST", "agent/search/agent-1/cdr", json=ASKED)
+
+    assert status == 400
+    assert "the agent rtp-1 cannot be asked" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("agent-1/other", ASKED, "record not found"),
+        ("none/cdr", ASKED, "record not found"),
+        ("agent-1/cdr", {}, "agent HEPSUB couldn't find agent mapping"),
+        ("agent-1/cdr", {"param": {"search": {"9_call": {}}}}, "agent HEPSUB couldn't find agent mapping"),
+        ("agent-1/cdr", {"param": {"search": {"1_call": []}}}, "agent HEPSUB couldn't find agent mapping"),
+    ],
+)
+async def test_question_that_cannot_be_is_refused(api: Api, path: str, body: Any, words: str) -> None:
+    await subscribe(api, port=1)
+
+    assert await ask(api, "POST", f"agent/search/{path}", json=body) == (400, {"data": {}, "message": words})
+
+
+async def test_agent_that_has_expired_is_not_asked(api: Api) -> None:
+    await subscribe(api)
+    async with api.context.engine.begin() as connection:
+        await connection.execute(update(agents).values(expire_date=datetime(2020, 1, 1, tzinfo=UTC)))
+
+    assert (await ask(api, "POST", "agent/search/agent-1/cdr", json=ASKED))[1][
+        "message"
+    ] == "record not found"
+    assert (await ask(api, "GET", "agent/type/cdr"))[0] == 400
+    assert len((await ask(api, "GET", "agent/subscribe"))[1]["data"]) == 1
+
+
+async def test_server_says_what_it_is(api: Api) -> None:
+    nodes = await ask(api, "GET", "database/node/list")
+    version = await ask(api, "GET", "version/api/info")
+    newer = await ask(api, "GET", "version/ui/check/7.11.23")
+    databases = [await ask(api, "GET", f"statistic/{name}/info") for name in ("database", "configdb")]
+
+    assert nodes == (200, {"count": 1, "data": [{"value": "localnode", "name": "LocalNode", "online": True}]})
+    assert version[1]["data"]["version"]
+    assert newer[1]["data"]["upgrade"] is False
+    for status, answer in databases:
+        (info,) = answer["data"]
+        assert (status, info["online"], info["last_error"]) == (200, True, "")
+        assert info["latency_avg"] > 0
+        assert info["db_stats"]["bytes"] > 0
+    assert await ask(api, "GET", "admin/profiles") == (
+        400,
+        {"data": {}, "message": "failed to get dashboards"},
+    )
+
+
+async def test_none_of_it_is_for_strangers(api: Api) -> None:
+    for method, path in (
+        ("GET", "agent/subscribe"),
+        ("GET", "agent/type"),
+        ("GET", "agent/type/cdr"),
+        ("GET", "agent/subscribe/x"),
+        ("PUT", "agent/subscribe/x"),
+        ("DELETE", "agent/subscribe/x"),
+        ("POST", "agent/search/x/cdr"),
+        ("GET", "database/node/list"),
+        ("GET", "admin/profiles"),
+        ("GET", "version/api/info"),
+        ("GET", "statistic/database/info"),
+    ):
+        assert (await ask(api, method, path, "", AGENT))[0] == 401
