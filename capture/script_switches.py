@@ -90,11 +90,15 @@ class Switches:
 
     def changed(self) -> bool:
         """Whether `read` may give something else than the last time. One look at the file's name."""
-        return bool(self._unwritten) or self._seen is None or self._signature() != self._seen
+        return self._is_unwritten or self._seen is None or self._signature() != self._seen
+
+    @property
+    def _is_unwritten(self) -> bool:
+        return bool(self._unwritten or self._unwritten_strikes)
 
     def read(self) -> Off:
         """What is switched off, by the scripts' names."""
-        if self._unwritten:
+        if self._is_unwritten:
             self._write_what_is_not()
         # Before the content: what is written in between is read again.
         seen = self._signature()
@@ -105,7 +109,7 @@ class Switches:
             # A file that may not be read can become readable without being changed.
             seen = None if error.is_closed else seen
         else:
-            if not self._unwritten:
+            if not self._is_unwritten:
                 self.problem = ""
         self._seen = seen
         return _with(self._known, self._unwritten)
@@ -197,13 +201,21 @@ class Switches:
     def _write_what_is_not(self) -> None:
         try:
             with self._locked():
-                known = _with(self._load_or_replace(), self._unwritten)
-                self._save(self._off_path, known)
+                if self._unwritten:
+                    known = _with(self._load_or_replace(), self._unwritten)
+                    self._save(self._off_path, known)
+                    self._known = known
+                    self._unwritten.clear()
+                if self._unwritten_strikes:
+                    newest = sorted(
+                        [*self._strikes().items(), *self._unwritten_strikes.items()],
+                        key=lambda strike: strike[1].at_us,
+                    )
+                    self._save(self._strikes_path, dict(newest))
+                    self._unwritten_strikes.clear()
         except (OSError, JournalError, _UnreadableError) as error:
-            self._complain(f"{self._off_path} cannot be written: {error}; until then only this worker knows")
+            self._complain(f"{self.directory} cannot be written: {error}; until then only this worker knows")
         else:
-            self._known = known
-            self._unwritten.clear()
             self.problem = ""
 
     def _load_or_replace(self) -> Off:

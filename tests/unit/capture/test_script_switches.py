@@ -286,6 +286,24 @@ def test_strikes_that_cannot_be_written_count_in_this_worker(filters: Path, full
     assert worker.strike("mask.lua", SHA, "loops", None, NOW_US)
 
 
+def test_strike_that_could_not_be_written_is_written_later_and_no_trouble_any_more(
+    filters: Path, full_disk: Path
+) -> None:
+    worker = Switches(filters)
+    worker.read()
+    worker.strike("mask.lua", SHA, "loops", None, NOW_US)
+    while_full = worker.problem
+    full_disk.rmdir()
+
+    has_changed = worker.changed()
+    worker.read()
+
+    assert "mask.lua" in while_full
+    assert has_changed
+    assert (worker.problem, worker.changed()) == ("", False)
+    assert Switches(filters).strike("mask.lua", SHA, "loops", None, NOW_US)
+
+
 def test_trouble_is_said_once(filters: Path, full_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     worker = Switches(filters)
     worker.switch_off("mask.lua", SHA, "loops", None, NOW_US)
