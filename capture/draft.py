@@ -170,6 +170,8 @@ class Draft:
 
     def tag(self, name: str, text: str) -> None:
         """Set a tag that could be written before, to a short text."""
+        if name in self.changes:
+            self._text_chars -= _chars_of(name, self.changes[name])
         self.changes[name] = text
         self._text_chars += len(name) + len(text)
 

@@ -368,3 +368,11 @@ def test_number_that_only_the_message_as_received_has_is_hidden_too() -> None:
 
 def test_message_in_json_without_such_a_number_stays_as_it_is() -> None:
     assert run_on_sip("mask('auth_user', 3)", a_draft(WRAPPED)).changes == {}
+
+
+def test_tag_that_is_set_by_one_script_after_the_other_counts_once() -> None:
+    once, often = Filter("function on_sip(message) tag('name', 'value') end"), a_draft()
+    for _ in range(3):
+        once.run(often)
+
+    assert often.added_bytes == once.run(a_draft()).added_bytes == len("custom:name" + "value")
