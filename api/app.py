@@ -22,6 +22,7 @@ from api.routes import (
     export,
     filters,
     grafana,
+    imports,
     mapping,
     nodes,
     prometheus,
@@ -80,6 +81,7 @@ def create_app(options: ApiOptions) -> FastAPI:
         app.include_router(router, prefix=context.base_path)
     for router in (prometheus.router, remote.router, statistic.router, grafana.router):
         app.include_router(router, prefix=context.base_path)
+    app.include_router(imports.router, prefix=context.base_path)
     app.include_router(grafana_pages(context))
     app.include_router(status.router)
     app.include_router(docs.router)

@@ -17,6 +17,7 @@ from api.auth.passwords import PasswordChecker
 from api.auth.standing import Standings
 from api.callflow.aliases import Aliases
 from api.database import connect
+from api.imports import Imports
 from api.mapping import mapping_rows
 from api.proxies.servers import Servers
 from api.records.kinds import ALIAS
@@ -52,6 +53,7 @@ class ApiContext:
         self.standings = Standings(self.engine)
         self.api_tokens = ApiTokens(self.engine)
         self.audit = Audit(self.engine, timedelta(days=options.auth.audit_days))
+        self.imports = Imports(options)
         self.home_dashboard = _read_json(options.ui.home_dashboard)
         """What users begin with in place of the program's own; None: that one."""
         self._token_key: bytes | None = None
@@ -101,6 +103,7 @@ class ApiContext:
     async def close(self) -> None:
         """Close every connection."""
         self.passwords.close()
+        await self.imports.close()
         await self.audit.close()
         await self.api_tokens.close()
         await self.servers.close()

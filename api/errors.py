@@ -15,6 +15,11 @@ ApiError
 ├── AccountError             a user that is not there, a password that cannot be
 ├── NotBuilt                 Homer's web UI knows it, and it is not there
 ├── UnknownScript            no filter script of this name
+├── UploadRefused            a file for which there is no room
+├── ImportFailed             a capture file that cannot be imported, or not to its end
+├── ImportConflict           another import is going on, or this one is still to be stored
+├── UnknownImport            no import has this label
+├── ImportsUnavailable       imports are out of reach from here
 ├── FiltersUnavailable       filter scripts are out of reach from here
 ├── ForeignPage              a page of another site has sent the request
 ├── NotConfigured            the settings name no such server
@@ -123,6 +128,26 @@ class UnknownScript(ApiError):
 
 class FiltersUnavailable(ApiError):
     """What workers say of filter scripts is elsewhere, or the switches cannot be written."""
+
+
+class UploadRefused(ApiError):
+    """A file that cannot be kept until it is dealt with."""
+
+
+class ImportFailed(ApiError):
+    """A capture file that cannot be imported, or not to its end."""
+
+
+class ImportConflict(ApiError):
+    """Another import is going on, or what is to be deleted is still to be stored."""
+
+
+class UnknownImport(ApiError):
+    """No import has this label."""
+
+
+class ImportsUnavailable(ApiError):
+    """The journal of imports is on another machine, or cannot be written."""
 
 
 class ForeignPage(ApiError):

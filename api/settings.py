@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from capture.settings import HepSettings, ImportSettings, JournalSettings, RetentionSettings
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -213,3 +214,8 @@ class ApiOptions(Part):
     influxdb: InfluxdbSettings = InfluxdbSettings()
     grafana: GrafanaSettings = GrafanaSettings()
     custom_headers: tuple[str, ...] = ()
+    imports: ImportSettings = ImportSettings()
+    journal: JournalSettings = JournalSettings()
+    hep: HepSettings = HepSettings()
+    retention: RetentionSettings = RetentionSettings()
+    """These three as workers have them, for what is imported."""

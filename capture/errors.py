@@ -17,6 +17,9 @@ CaptureError
 ├── ScriptError
 ├── PcapError
 ├── ImportRefused
+│   ├── LabelRefused
+│   ├── NoSuchImport
+│   └── ImportBusy
 └── ConfigError
 """
 
@@ -111,6 +114,18 @@ class PcapError(CaptureError):
 
 class ImportRefused(CaptureError):
     """An import, or the deletion of one, that cannot be; the text is for the one who asked."""
+
+
+class LabelRefused(ImportRefused):
+    """What an import is to be called is no label."""
+
+
+class NoSuchImport(ImportRefused):
+    """No import has this label, or it was deleted before."""
+
+
+class ImportBusy(ImportRefused):
+    """Another import is going on, or what is to be deleted is still to be stored: later it can be."""
 
 
 class ConfigError(CaptureError):

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from capture.errors import ImportRefused, JournalError
+from capture.errors import JournalError, LabelRefused
 from capture.journal.directory import make_directory, write_whole
 
 JOURNAL_NAME: Final = "import"
@@ -75,9 +75,9 @@ class ImportReport(msgspec.Struct, omit_defaults=True):
 
 
 def check_label(label: str) -> str:
-    """The label itself; ImportRefused in words when it is none."""
+    """The label itself; LabelRefused in words when it is none."""
     if _LABEL_FORM.fullmatch(label) is None:
-        raise ImportRefused(
+        raise LabelRefused(
             f"a label has 1 to {MOST_LABEL_CHARS} letters, digits, dots, dashes and underscores, and begins"
             " with a letter or a digit"
         )

@@ -15,6 +15,7 @@ from rhapsode.commands import (
     checking,
     dictionary,
     filtering,
+    importing,
     looking,
     sending,
     testing,
@@ -56,6 +57,7 @@ app.command("status", epilog=looking.STATUS_EXAMPLE)(looking.show_status)
 app.command("doctor", epilog=looking.DOCTOR_EXAMPLE)(looking.diagnose)
 app.command("passwd", epilog=accounts.EXAMPLE)(accounts.passwd)
 app.command("send", epilog=sending.EXAMPLE)(sending.send_file)
+app.command("import", epilog=importing.EXAMPLE)(importing.import_files)
 dictionaries.command("list", epilog=dictionary.LIST_EXAMPLE)(dictionary.list_dictionaries)
 dictionaries.command("train", epilog=dictionary.TRAIN_EXAMPLE)(dictionary.train_dictionary)
 filters.command("list", epilog=filtering.LIST_EXAMPLE)(filtering.list_scripts)

@@ -9,8 +9,10 @@ import os
 import socket
 from pathlib import Path
 
+from capture.errors import JournalError
 from capture.intake.sockets import Sockets
 from capture.journal.directory import ID_NAME
+from capture.journal.figures import INTAKE_FIGURES, WORKER_FIGURES, IntakeFigure, WorkerFigure, read_figures
 from rhapsode.settings import Settings
 
 WORKER_NICE = 5
@@ -33,6 +35,16 @@ def journal_directories(settings: Settings) -> list[Path]:
 def existing_journals(settings: Settings) -> list[Path]:
     """Every journal on disk, by name. The directory of packets set aside beside them is none."""
     return sorted(file.parent for file in (settings.data_dir / "journal").glob(f"*/{ID_NAME}"))
+
+
+def has_waiting(journal: Path) -> bool:
+    """Whether a journal has records that were not stored when its worker last looked."""
+    try:
+        appended = read_figures(journal / INTAKE_FIGURES)[IntakeFigure.LAST_NUMBER.name.lower()]
+        stored = read_figures(journal / WORKER_FIGURES)[WorkerFigure.NUMBER.name.lower()] - 1
+    except JournalError:
+        return False
+    return appended > stored
 
 
 def run_intake(settings: Settings, sockets: Sockets) -> None:
@@ -91,6 +103,10 @@ def run_api(settings: Settings, database_url: str, sock: socket.socket, *, alone
             influxdb=settings.influxdb,
             grafana=settings.grafana,
             custom_headers=settings.sip.custom_headers,
+            imports=settings.imports,
+            journal=settings.journal,
+            hep=settings.decode,
+            retention=settings.retention,
         ),
     )
 

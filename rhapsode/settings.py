@@ -36,6 +36,7 @@ from capture.settings import (
     AcceptSettings,
     FilterSettings,
     HepSettings,
+    ImportSettings,
     IntakeSettings,
     JournalSettings,
     Part,
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     filters: FilterSettings = FilterSettings()
     storage: StorageSettings = StorageSettings()
     retention: RetentionSettings = RetentionSettings()
+    imports: ImportSettings = ImportSettings()
     web: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     ui: UiSettings = UiSettings()

@@ -19,7 +19,7 @@ from rhapsode.database import Database
 from rhapsode.family import Child, Family, reaped
 from rhapsode.health import Probe
 from rhapsode.lock import DirectoryLock
-from rhapsode.roles import existing_journals, journal_directories, make_data_directory
+from rhapsode.roles import existing_journals, has_waiting, journal_directories, make_data_directory
 from rhapsode.settings import Settings
 from rhapsode.wakeup import Wakeup
 from rhapsode.web_socket import open_web_socket, shown_address
@@ -135,6 +135,8 @@ class Supervisor:
 
     def _start_worker(self, journal: Path, *, until_drained: bool) -> None:
         if journal in self._workers:
+            # It had drained its journal; what has been imported since is for the next one.
+            self._workers[journal].wanted |= until_drained and has_waiting(journal)
             return
         plan = Plan(
             "worker", self._settings, self._database.url, journal=journal, until_drained=until_drained

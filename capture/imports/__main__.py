@@ -9,8 +9,16 @@ import os
 import sys
 import threading
 
-from capture.errors import CaptureError, ConfigError, DatabaseAway, JournalFull, PcapError
-from capture.imports.remove import NoSuchImport, remove_import
+from capture.errors import (
+    CaptureError,
+    ConfigError,
+    DatabaseAway,
+    ImportBusy,
+    LabelRefused,
+    NoSuchImport,
+    PcapError,
+)
+from capture.imports.remove import remove_import
 from capture.imports.run import ImportJob, run_import
 from capture.imports.task import Answer, Failure, Removal, read_task, write_answer
 
@@ -39,7 +47,8 @@ def _answer(line: bytes) -> Answer:
         if isinstance(task, Removal):
             done = remove_import(task.database_url, task.data_dir_path, task.label, task.by)
             return Answer(removed=asyncio.run(done))
-        return Answer(result=run_import(ImportJob.model_validate_json(task.job)))
+        with os.fdopen(task.descriptor, "rb") as file:
+            return Answer(result=run_import(ImportJob.model_validate_json(task.job), file))
     except CaptureError as error:
         return Answer(failure=Failure(_kind(error), str(error)))
 
@@ -48,13 +57,15 @@ def _kind(error: CaptureError) -> str:
     match error:
         case PcapError():
             return "file"
+        case LabelRefused():
+            return "label"
         case NoSuchImport():
             return "unknown"
+        case ImportBusy():
+            return "conflict"
         case DatabaseAway() | ConfigError():
             return "database"
-        case JournalFull():
-            return "full"
-    return "refused"
+    return "journal"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from capture.errors import ImportRefused, JournalError, JournalFull
+from capture.errors import ImportBusy, ImportRefused, JournalError, JournalFull
 from capture.imported import JOURNAL_NAME
 from capture.journal.directory import WRITE_LOCK, is_locked, lock, make_directory
 from capture.journal.figures import (
@@ -117,11 +117,11 @@ class ImportJournal:
 def open_import_journal(
     data_dir: Path, journal: JournalSettings, imports: ImportSettings
 ) -> Iterator[ImportJournal]:
-    """The journal, made when missing; ImportRefused while another import appends to it."""
+    """The journal, made when missing; ImportBusy while another import appends to it."""
     directory = data_dir / "journal" / JOURNAL_NAME
     refuse_foreign(data_dir)
     if is_locked(directory / WRITE_LOCK):
-        raise ImportRefused("another import is going on: try again when it is done")
+        raise ImportBusy("another import is going on: try again when it is done")
     with closing(JournalWriter.open(directory, _settings(data_dir, journal, imports))) as writer:
         file = FigureFile.open(directory / INTAKE_FIGURES, IntakeFigure, writer.id)
         with closing(file):
@@ -132,13 +132,13 @@ def open_import_journal(
 def quiet_journal(data_dir: Path) -> Iterator[Callable[[int], bool]]:
     """While nobody imports; gives what tells whether the record of a number is stored.
 
-    ImportRefused while an import is going on.
+    ImportBusy while an import is going on.
     """
     directory = data_dir / "journal" / JOURNAL_NAME
     refuse_foreign(data_dir)
     make_directory(directory)
     if is_locked(directory / WRITE_LOCK):
-        raise ImportRefused("an import is going on: try again when it is done")
+        raise ImportBusy("an import is going on: try again when it is done")
     descriptor = lock(directory / WRITE_LOCK, "writer")
     try:
         yield lambda number: is_stored_to(directory / WORKER_FIGURES, number)
@@ -187,12 +187,10 @@ def _ended(worker_figures: Path) -> dict[str, int]:
 
 
 def _settings(data_dir: Path, journal: JournalSettings, imports: ImportSettings) -> JournalSettings:
-    space = os.statvfs(data_dir)
-    disk = Disk(0, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
     return journal.model_copy(
         update={
             "max_bytes": imports.journal_bytes,
-            "min_free_bytes": 2 * Room(journal, disk).min_free_bytes,
+            "min_free_bytes": 2 * Room(journal, Disk.of(data_dir)).min_free_bytes,
             "segment_bytes": min(journal.segment_bytes, imports.journal_bytes // _SEGMENTS),
         }
     )

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from capture.errors import ImportRefused
+from capture.errors import ImportBusy, NoSuchImport
 from capture.imported import LABEL, ImportReport, read_reports, reports_directory, write_report
 from capture.imports.journal import last_appended, quiet_journal
 from capture.store.connection import Connection
@@ -21,14 +21,10 @@ _CALLS_AT_ONCE: Final = 500
 """In one transaction: a few thousand messages."""
 
 
-class NoSuchImport(ImportRefused):
-    """No import is called so, or it was deleted before."""
-
-
 async def remove_import(database_url: str, data_dir: Path, label: str, by: str) -> int:
     """Delete the messages of all imports of this label; how many there were.
 
-    NoSuchImport, or ImportRefused while some of it is still to be stored. A deletion that was broken off is
+    NoSuchImport, or ImportBusy while some of it is still to be stored. A deletion that was broken off is
     gone on with by the next one. DatabaseAway when the database does not answer.
     """
     directory = reports_directory(data_dir)
@@ -39,7 +35,7 @@ async def remove_import(database_url: str, data_dir: Path, label: str, by: str) 
             raise NoSuchImport(f"there is no import with the label {label}")
         # One that was broken off does not say where it ended.
         if not all(is_stored(report.last_record or last_appended(data_dir)) for report in reports):
-            raise ImportRefused(f"some of {label} is still to be stored: try again when it is")
+            raise ImportBusy(f"some of {label} is still to be stored: try again when it is")
         removed = await _remove(database_url, label)
         for report in reports:
             _mark(directory, report, by)

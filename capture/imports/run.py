@@ -7,7 +7,7 @@ leaves what it had brought so far, under its label.
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydantic import Field
 
@@ -41,8 +41,6 @@ _OUTCOMES: Final = {
 class ImportJob(Part):
     """All that an import needs."""
 
-    path: Path
-    """Where the file is."""
     name: str
     """What it is called."""
     label: str = ""
@@ -56,7 +54,7 @@ class ImportJob(Part):
     imports: ImportSettings = Field(default=ImportSettings())
 
 
-def run_import(job: ImportJob, progress: Progress | None = None) -> ImportResult:
+def run_import(job: ImportJob, file: BinaryIO, progress: Progress | None = None) -> ImportResult:
     """Import a file. PcapError when it is no capture at all; ImportRefused when the label is none, or another
     import is going on.
 
@@ -64,18 +62,19 @@ def run_import(job: ImportJob, progress: Progress | None = None) -> ImportResult
     """
     if job.label:
         check_label(job.label)
-    error = first_error(job.path, job.name)
+    error = first_error(file, job.name)
     if error is not None:
         raise error
     with open_import_journal(job.data_dir, job.journal, job.imports) as journal:
-        return _Import(job, journal).run(progress)
+        return _Import(job, file, journal).run(progress)
 
 
 class _Import:
     """One import, while it has the journal."""
 
-    def __init__(self, job: ImportJob, journal: ImportJournal) -> None:
+    def __init__(self, job: ImportJob, file: BinaryIO, journal: ImportJournal) -> None:
         self._job = job
+        self._file = file
         self._journal = journal
         self._reports = reports_directory(job.data_dir)
         number = self._number()
@@ -112,7 +111,7 @@ class _Import:
         traffic = Traffic(now_us, FOR_EVER, self._job.hep.max_payload_bytes)
         newest_us = 0
         try:
-            for taken in traffic.packets(self._job.path, self._job.name):
+            for taken in traffic.packets(self._file, self._job.name):
                 newest_us = max(newest_us, taken.time_us)
         except PcapError:
             # It is met again, and told, when the file is read for good.
@@ -123,7 +122,7 @@ class _Import:
         report = self._report
         number, now_us = report.number, time.time_ns() // 1000
         try:
-            for taken in traffic.packets(self._job.path, self._job.name, progress):
+            for taken in traffic.packets(self._file, self._job.name, progress):
                 peer = peer_of(number, taken.frame_us)
                 self._batch.append((now_us, Carrier.IMPORT, peer, 0, taken.packet))
                 report.first_us = min(report.first_us or taken.time_us, taken.time_us)

@@ -13,6 +13,8 @@ from capture.imported import ImportReport
 class Import(msgspec.Struct, tag=True):
     """Import a file; `job` is `capture.imports.run.ImportJob` as JSON."""
 
+    descriptor: int
+    """Of the file, which the process has inherited."""
     job: str
 
 
@@ -52,7 +54,8 @@ class Failure(msgspec.Struct):
     """Nothing was done."""
 
     kind: str
-    """`file`, `refused`, `unknown`, `database` or `full`."""
+    """`file`: it is no capture; `label`: it is none; `unknown`: no import has it; `conflict`: another import
+    is going on; `database`: it is away; `journal`: it cannot be used."""
     words: str
 
 
@@ -62,6 +65,11 @@ class Answer(msgspec.Struct):
     result: ImportResult | None = None
     removed: int | None = None
     failure: Failure | None = None
+
+
+def write_task(task: Import | Removal) -> bytes:
+    """A task as one line."""
+    return msgspec.json.encode(task) + b"\n"
 
 
 def read_task(line: bytes) -> Import | Removal:

@@ -6,8 +6,7 @@ for what cannot be read. HEP stays byte for byte as it was captured, but for the
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -23,7 +22,7 @@ from capture.imports.media import MediaEnds
 from capture.journal.record import MAX_PACKET_BYTES
 from capture.media.rtcp import is_binary_rtcp
 from capture.pcap.dissect import LINK_TYPES, Carried, Dissector, Wanted, is_hep
-from capture.pcap.files import open_capture, read_frames
+from capture.pcap.files import read_frames
 from capture.pcap.packets import as_packet, link_name
 from capture.pcap.sip_framing import SipFramer, is_sip
 from capture.pipeline import is_keep_alive
@@ -72,25 +71,25 @@ class Traffic:
         self._shift_us = shift_us
         self._ends = MediaEnds()
 
-    def packets(self, path: Path, name: str, progress: Progress | None = None) -> Iterator[Taken]:
-        """All there is to be imported, in the order of the file.
+    def packets(self, file: BinaryIO, name: str, progress: Progress | None = None) -> Iterator[Taken]:
+        """All there is to be imported, in the order of the file, read from its beginning.
 
         PcapError as `read_frames`; what was before that place has been given then.
         """
         dissector = Dissector(Wanted(lambda datagram: True, self._framer))
         frame_us = self._now_us
+        rewind(file, name)
         try:
-            with open_capture(path) as file:
-                for frame in read_frames(file, name):
-                    self.frames += 1
-                    if progress is not None and frame.number % PROGRESS_FRAMES == 0:
-                        progress(file.tell())
-                    frame_us = self._sensible(frame.time_us)
-                    if frame.link_type in LINK_TYPES:
-                        for found in dissector.feed(frame.link_type, frame.data, frame.time_us):
-                            yield from self._take(found, frame_us)
-                    else:
-                        self.rejected[f"frames of {link_name(frame.link_type)}"] += 1
+            for frame in read_frames(file, name):
+                self.frames += 1
+                if progress is not None and frame.number % PROGRESS_FRAMES == 0:
+                    progress(file.tell())
+                frame_us = self._sensible(frame.time_us)
+                if frame.link_type in LINK_TYPES:
+                    for found in dissector.feed(frame.link_type, frame.data, frame.time_us):
+                        yield from self._take(found, frame_us)
+                else:
+                    self.rejected[f"frames of {link_name(frame.link_type)}"] += 1
         finally:
             if dissector.cut:
                 self.rejected["frames that are not whole"] = dissector.cut
@@ -236,11 +235,19 @@ def _unreadable(data: bytes) -> str:
     return ""
 
 
-def first_error(path: Path, name: str) -> PcapError | None:
+def rewind(file: BinaryIO, name: str) -> None:
+    """To the beginning of a file; PcapError "unreadable" for a pipe."""
+    try:
+        file.seek(0)
+    except OSError as error:
+        raise PcapError("unreadable", f"cannot read {name}: {error.strerror or error}") from error
+
+
+def first_error(file: BinaryIO, name: str) -> PcapError | None:
     """Why a file is no capture at all, before anything is done with it."""
     try:
-        with open_capture(path) as file:
-            next(read_frames(file, name), None)
+        rewind(file, name)
+        next(read_frames(file, name), None)
     except PcapError as error:
         return error if error.reason in ("foreign", "unreadable") else None
     return None

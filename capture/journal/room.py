@@ -1,6 +1,8 @@
-"""How much a journal may still grow: its byte limit and the disk space left alone. Pure arithmetic."""
+"""How much a journal may still grow: its byte limit and the disk space left alone."""
 
-from typing import NamedTuple
+import os
+from pathlib import Path
+from typing import NamedTuple, Self
 
 from capture.settings import JournalSettings
 
@@ -15,6 +17,12 @@ class Disk(NamedTuple):
     free: int
     """To an unprivileged process."""
     total: int
+
+    @classmethod
+    def of(cls, path: Path, used: int = 0) -> Self:
+        """The disk that `path` is on; OSError when there is none."""
+        space = os.statvfs(path)
+        return cls(used, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
 
 
 class Room:

@@ -214,7 +214,6 @@ class Syncing:
         )
 
     def _disk(self) -> Disk:
-        space = os.statvfs(self._directory)
         # Segments before the current one grow no more, and a backlog may have thousands: their sizes are
         # kept.
         growing = "" if self.current is None else self.current.path.name
@@ -228,4 +227,4 @@ class Syncing:
             if name < growing:
                 kept[name] = size
         self._sizes = kept
-        return Disk(sum(sizes.values()), space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+        return Disk.of(self._directory, sum(sizes.values()))

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from rhapsode.commands.options import Config, DataDir
 from rhapsode.errors import SettingsError
 from rhapsode.owner import as_owner_of
 from rhapsode.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from capture.journal.record import Record
 
 LIST_EXAMPLE = "Example: rhapsode journal aside list --data-dir /var/lib/rhapsode"
 SHOW_EXAMPLE = "Example: rhapsode journal aside show NAME --data-dir /var/lib/rhapsode > packet.hep"
@@ -29,7 +32,7 @@ def list_packets(data_dir: DataDir = None, config: Config = None) -> None:
             continue
         record = kept.record
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.arrival_us // 1_000_000))
-        sender = _address(record.peer, record.peer_port)
+        sender = _sender(record)
         typer.echo(f"{path.stem}  {when}  {sender}  {len(record.packet)} bytes  {kept.reason}")
 
 
@@ -64,6 +67,15 @@ def replay_packets(data_dir: DataDir = None, config: Config = None) -> None:
 
 def _directory(settings: Settings) -> Path:
     return settings.data_dir / "journal" / "aside"
+
+
+def _sender(record: "Record") -> str:
+    from capture.imported import import_of
+    from capture.journal.record import Carrier
+
+    if record.carrier is Carrier.IMPORT:
+        return f"import {import_of(record.peer)[0]}"
+    return _address(record.peer, record.peer_port)
 
 
 def _address(peer: bytes, port: int) -> str:

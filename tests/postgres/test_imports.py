@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from capture.errors import DatabaseAway, ImportRefused
+from capture.errors import DatabaseAway, ImportBusy, NoSuchImport
 from capture.imported import read_reports, reports_directory
-from capture.imports.remove import NoSuchImport, remove_import
+from capture.imports.remove import remove_import
 from capture.imports.task import ImportResult
 from capture.journal.log import JournalWriter
 from capture.settings import JournalSettings
@@ -124,7 +124,7 @@ async def test_deleted_import_is_no_longer_known(database_url: str, tmp_path: Pa
 async def test_import_that_is_still_to_be_stored_is_not_deleted(database_url: str, tmp_path: Path) -> None:
     import_file(tmp_path, a_file(tmp_path / "a.pcap", sip_frames(1)), label="ticket-7")
 
-    with pytest.raises(ImportRefused, match="some of ticket-7 is still to be stored"):
+    with pytest.raises(ImportBusy, match="some of ticket-7 is still to be stored"):
         await remove_import(database_url, tmp_path, "ticket-7", "admin")
 
 

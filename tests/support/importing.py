@@ -57,9 +57,10 @@ def import_file(data_dir: Path, path: Path, **given: Any) -> ImportResult:
     """As the account that runs the test, without waiting for anything to be stored."""
     data_dir.mkdir(exist_ok=True)
     imports = {"wait_s": 0, "stalled_s": 0.3, **given.pop("imports", {})}
-    job = {"path": path, "name": path.name, "by": "admin", "data_dir": data_dir, "imports": imports}
+    job = {"name": path.name, "by": "admin", "data_dir": data_dir, "imports": imports}
     job["journal"] = {"min_free_bytes": 1}
-    return run_import(ImportJob.model_validate({**job, **given}))
+    with path.open("rb") as file:
+        return run_import(ImportJob.model_validate({**job, **given}), file)
 
 
 def records_of(data_dir: Path) -> list[Record]:

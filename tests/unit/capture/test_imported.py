@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from capture.errors import ImportRefused, JournalError
+from capture.errors import JournalError, LabelRefused
 from capture.imported import (
     ImportReport,
     Labels,
@@ -33,7 +33,7 @@ def test_label_that_needs_no_quoting_is_taken(label: str) -> None:
 
 @pytest.mark.parametrize("label", ["", "-a", ".", "a b", "a/b", "a%", "ü", "a;b", "a\n", "9" * 65, "a\0"])
 def test_other_labels_are_refused_in_words(label: str) -> None:
-    with pytest.raises(ImportRefused, match="a label has 1 to 64 letters"):
+    with pytest.raises(LabelRefused, match="a label has 1 to 64 letters"):
         check_label(label)
 
 

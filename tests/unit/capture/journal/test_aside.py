@@ -3,9 +3,11 @@ import shutil
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from capture.errors import JournalError
+from capture.imported import import_of, peer_of
 from capture.journal.aside import REPLAYED_NAME, Aside, list_aside, read_aside, replay, set_aside
 from capture.journal.figures import INTAKE_FIGURES, read_figures
 from capture.journal.reader import JournalReader
@@ -112,6 +114,16 @@ def test_replay_makes_a_journal_of_the_packets_and_removes_their_files(aside: Pa
     assert {record.carrier for record in records} == {Carrier.REPLAY}
     assert records[0].arrival_us == a_record(1).arrival_us
     assert (records[0].peer, records[0].peer_port) == (PEER, 9060)
+
+
+def test_replayed_packet_of_an_import_still_came_by_it(aside: Path, target: Path) -> None:
+    imported = msgspec.structs.replace(a_record(1), carrier=Carrier.IMPORT, peer=peer_of(7, 1))
+    set_aside(aside, JOURNAL, imported, "why")
+
+    replay(aside, target, a_journal())
+
+    (record,) = records_of(target)
+    assert (record.carrier, import_of(record.peer)) == (Carrier.IMPORT, (7, 1))
 
 
 def test_replayed_packets_count_as_received_again(aside: Path, target: Path) -> None:

@@ -1,0 +1,162 @@
+"""`rhapsode import`: capture files into the store, listed and deleted by their labels."""
+
+import asyncio
+import getpass
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rhapsode.commands.options import Config, DatabaseUrl, DataDir
+from rhapsode.errors import SettingsError
+from rhapsode.owner import as_owner_of
+from rhapsode.settings import Settings, load_settings
+from rhapsode.terminal import printable
+
+if TYPE_CHECKING:
+    from capture.imports.task import ImportResult
+    from capture.imports.traffic import Progress as Told
+
+EXAMPLE = "Example: rhapsode import calls.pcap --now --label ticket-4711"
+
+
+def import_files(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE…", help="pcap or pcapng with HEP or SIP, over UDP or TCP."),
+    ] = None,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Move all times so that the newest packet of a file is of this moment."),
+    ] = False,
+    label: Annotated[
+        str,
+        typer.Option("--label", metavar="TEXT", help="Find and delete it by that. Default: file and moment."),
+    ] = "",
+    listed: Annotated[bool, typer.Option("--list", help="List what has been imported.")] = False,
+    delete: Annotated[
+        str, typer.Option("--delete", metavar="LABEL", help="Delete what was imported under a label.")
+    ] = "",
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    config: Config = None,
+) -> None:
+    """Import capture files: what is in them is searched like anything else, and by its label.
+
+    They go through a journal in the data directory, and are stored by the workers of `rhapsode up`.
+    """
+    if bool(files) + listed + bool(delete) != 1:
+        raise SettingsError("give FILES to import, or --list, or --delete LABEL")
+    settings = load_settings({"data_dir": data_dir, "database_url": database_url}, config)
+    if listed:
+        _list(settings)
+    elif delete:
+        _delete(settings, delete)
+    else:
+        failed = [path for path in files or [] if not _import(settings, path, label, to_now=now)]
+        if failed:
+            raise typer.Exit(1)
+
+
+def _import(settings: Settings, path: Path, label: str, *, to_now: bool) -> bool:
+    """Whether all of the file could be read; what could not is said."""
+    from capture.errors import ImportRefused, PcapError
+    from capture.imports.run import ImportJob, run_import
+    from capture.pcap.files import open_capture
+    from rhapsode.lock import holders_of
+
+    runs = bool(holders_of(settings.data_dir / "lock"))
+    # Where nothing runs, nothing is stored, however long one waits.
+    imports = settings.imports if runs else settings.imports.model_copy(update={"wait_s": 0.0})
+    job = ImportJob(
+        name=path.name,
+        label=label,
+        by=f"{getpass.getuser()} (command line)",
+        to_now=to_now,
+        data_dir=settings.data_dir,
+        journal=settings.journal,
+        hep=settings.decode,
+        retention=settings.retention,
+        imports=imports,
+    )
+    try:
+        # The file is read as whoever gives it, and what is written belongs to the service.
+        with open_capture(path) as file, as_owner_of(settings.data_dir), _progress(path) as progress:
+            result = run_import(job, file, progress)
+    except (PcapError, ImportRefused) as error:
+        typer.echo(f"rhapsode: {error}", err=True)
+        return False
+    _say(settings, path, result, runs=runs)
+    return not result.error
+
+
+def _say(settings: Settings, path: Path, result: "ImportResult", *, runs: bool) -> None:
+    report = result.report
+    name = printable(path.name)
+    called = f", label {report.label}" if report.last_record else ""
+    typer.echo(f"{name}: {report.inserted} packets imported{called}")
+    if not result.is_stored:
+        when = "the workers store them as fast as they can" if runs else "`rhapsode up` stores them"
+        typer.echo(f"{name}: they are safe in the journal {settings.data_dir / 'journal' / 'import'}; {when}")
+    for words, counts in (("rejected", report.rejected), ("passed over", report.passed_over)):
+        if counts:
+            typer.echo(f"{name}: {words}: {_counted(counts)}")
+    if any(reason.startswith("older than") for reason in report.rejected) and not report.to_now:
+        typer.echo(f"{name}: --now moves the times of packets to the present", err=True)
+    if result.untimed:
+        typer.echo(
+            f"{name}: {result.untimed} frames without a sensible time were taken for captured now", err=True
+        )
+    if result.error:
+        typer.echo(f"rhapsode: {result.error}; what was before is imported", err=True)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {printable(what)}" for what, count in sorted(counts.items()))
+
+
+def _list(settings: Settings) -> None:
+    from capture.imported import read_reports, reports_directory
+
+    for report in read_reports(reports_directory(settings.data_dir)):
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(report.number // 1_000_000))
+        line = f"{report.label}  {when}  {report.inserted} packets"
+        line += f"  {printable(report.file)}  by {printable(report.by)}"
+        if report.deleted_us:
+            line += f"  deleted by {printable(report.deleted_by)}"
+        elif report.error:
+            line += f"  {printable(report.error)}"
+        elif not report.ended_us:
+            line += "  going on, or broken off"
+        typer.echo(line)
+
+
+def _delete(settings: Settings, label: str) -> None:
+    from capture.imports.journal import refuse_foreign
+    from capture.imports.remove import remove_import
+    from rhapsode.temporary import usable_database
+
+    with as_owner_of(settings.data_dir):
+        refuse_foreign(settings.data_dir)
+    by = f"{getpass.getuser()} (command line)"
+    with usable_database(settings) as url, as_owner_of(settings.data_dir):
+        removed = asyncio.run(remove_import(url, settings.data_dir, label, by))
+    typer.echo(f"{removed} messages of {label} deleted")
+
+
+@contextmanager
+def _progress(path: Path) -> "Iterator[Told | None]":
+    """A bar on a terminal; nothing where the lines go into a file."""
+    if not sys.stderr.isatty() or not path.is_file():
+        yield None
+        return
+    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("importing", total=path.stat().st_size)
+        yield lambda read: bar.update(task, completed=read)
