@@ -103,6 +103,11 @@ class Filters(msgspec.Struct, frozen=True):
     def script(self, name: str) -> FilterScript | None:
         return next((each for each in self.scripts if each.name == name), None)
 
+    def is_told_by_folder(self, script: FilterScript) -> bool:
+        """All that is wrong with this script is that the folder cannot be read; it runs as it was."""
+        folder = {problem.words for problem in self.problems if not problem.name}
+        return script.state == "running" and script.load_error in folder
+
     def other_problems(self) -> list[FolderProblem]:
         """Those that no script's own warning tells."""
         told = {script.name for script in self.scripts if script.is_broken}
@@ -155,12 +160,14 @@ def failures_of(filters: Filters, now_us: int) -> Iterator[str]:
 def warnings_of(filters: Filters) -> Iterator[str]:
     """What somebody has to see to, in words. What a person has disabled is as it is meant to be."""
     for script in filters.scripts:
-        yield from script.warnings()
+        if not filters.is_told_by_folder(script):
+            yield from script.warnings()
     for problem in filters.other_problems():
         if problem.name and problem.is_left_out:
             yield f"not loaded: {problem}"
         else:
-            yield f"filter scripts: {problem}"
+            run_on = not problem.name and any(map(filters.is_told_by_folder, filters.scripts))
+            yield f"filter scripts: {problem}{' (earlier versions run)' if run_on else ''}"
     for words in filters.trouble:
         yield f"filter scripts: {words}"
     if filters.without:

@@ -51,7 +51,8 @@ def render(filters: Filters, now_us: int) -> RenderableType:
 def examine_filters(filters: Filters, now_us: int) -> Iterator[Finding]:
     """What is wrong with scripts and what to do; nothing where there are none."""
     for script in filters.scripts:
-        yield from _examine_script(script)
+        if not filters.is_told_by_folder(script):
+            yield from _examine_script(script)
         yield from _examine_errors(script, now_us)
     for problem in filters.other_problems():
         if problem.is_left_out:

@@ -233,6 +233,28 @@ def test_problems_of_the_folder_are_warnings_said_once() -> None:
     ]
 
 
+def test_folder_that_cannot_be_read_is_one_warning_for_all_scripts_that_run_on() -> None:
+    words = "the folder /x cannot be read: no such file or directory"
+    problems = [FolderProblem("", words, is_left_out=True)]
+
+    filters = put_together(
+        [
+            a_report(
+                a_script("a.lua", load_error=words),
+                a_script("b.lua", load_error=words),
+                a_script("c.lua", state="not loaded", load_error=words),
+                problems=problems,
+            )
+        ],
+        {},
+    )
+
+    assert list(warnings_of(filters)) == [
+        f"not loaded: c.lua: {words}",
+        f"filter scripts: {words} (earlier versions run)",
+    ]
+
+
 def test_switches_that_cannot_be_read_are_a_warning(tmp_path: Path) -> None:
     with kept(tmp_path, a_report(a_script(), switches_problem="the disk is full")) as filters:
         Switches(filters).disable("mask.lua", "alice")

@@ -157,12 +157,15 @@ def test_status_has_a_line_for_each_script_that_fails() -> None:
     assert "filters   failing: mask.lua: line 3: a nil value" in shown(found).splitlines()
 
 
-def test_folder_that_cannot_be_read_is_not_to_be_mended_as_a_file() -> None:
-    problem = FolderProblem("", "the folder /f cannot be read: permission denied", is_left_out=True)
+def test_folder_that_cannot_be_read_is_said_once_and_not_to_be_mended_as_a_file() -> None:
+    words = "the folder /f cannot be read: permission denied"
+    problem = FolderProblem("", words, is_left_out=True)
 
-    (finding,) = told(problems=[problem])
+    folder, runs = told(a_script(load_error=words), a_script("b.lua", load_error=words), problems=[problem])
 
-    assert "the account of the service may read it" in finding.advice
+    assert (folder.state, folder.words) == ("problem", f"filter scripts: {words}")
+    assert "the account of the service may read it" in folder.advice
+    assert runs == Finding("filters", "ok", "filter scripts run: mask.lua, b.lua")
 
 
 def test_what_is_left_out_is_wrong_and_what_is_odd_is_noted() -> None:
