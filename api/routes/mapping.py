@@ -19,6 +19,7 @@ from api.records.store import changing, reset_rows
 from api.routes.records import Resource, Said, add_routes, whose
 from api.schemas.common import REFUSED
 from api.schemas.mapping import MappingAnswer, TagsAnswer
+from api.search.smartinput import field_as_written
 from api.wire import JsonAnswer, Responses, describe_answer, describe_path
 
 router = APIRouter(tags=["mapping"])
@@ -151,7 +152,7 @@ def _tags(row: Values) -> list[dict[str, str]]:
             continue
         id_ = field.get("id")
         if isinstance(id_, str) and {"form_type", "skip", "hide", "name"} <= field.keys():
-            tags.append({"name": _tag_name(id_, row["hepid"]), "value": id_})
+            tags.append({"name": _tag_name(id_, row["hepid"]), "value": field_as_written(id_)})
     return tags
 
 

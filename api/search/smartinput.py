@@ -68,6 +68,14 @@ def parse_smartinput(text: str, fields: Mapping[str, Field], warnings: list[str]
     return expression
 
 
+def field_as_written(name: str) -> str:
+    """A field as an expression may name it: in quotes where it is no plain word."""
+    if _FIELD.fullmatch(name):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
 class _Reader:
     """A recursive descent over the text; the place moves only forward."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from api.tables import audit
 from tests.support.api import Api, add_user, an_api
+from tests.support.database import execute
 
 NO_LOGIN = (401, {"message": "missing or malformed jwt"})
 NO_ADMIN = (403, {"message": "This API requires admin access."})
@@ -372,6 +373,18 @@ async def test_smart_input_is_offered_fields(api: Api, query: str, names: set[st
     assert answer.status_code == 200
     assert {each["name"] for each in data.get("data", [])} == names
     assert all(each["value"].endswith(each["name"].partition(".")[2]) for each in data.get("data", []))
+
+
+async def test_smart_input_is_offered_tags_as_it_can_read_them(database_url: str, api: Api) -> None:
+    await execute(database_url, "insert into script_fields values ('my tag')")
+    headers = await api.log_in("alice")
+
+    answer = await api.client.get(
+        "/api/v3/smart/search/tag/1/call", params={"query": '{"data":"tag"}'}, headers=headers
+    )
+
+    values = [each["value"] for each in answer.json()["data"]["data"]]
+    assert values == ["data_header.from_tag", "data_header.to_tag", '"data_header.my tag"']
 
 
 @pytest.mark.parametrize(("path", "query"), [("9/call", "{}"), ("1/call", "{"), ("1/call", "[" * 20_000)])

@@ -5,7 +5,7 @@ import pytest
 from api.search.fields import class_fields
 from api.search.match import compile_match
 from api.search.query import NOTHING, And, Condition, Not, Operator, Or
-from api.search.smartinput import Unreadable, parse_smartinput
+from api.search.smartinput import Unreadable, field_as_written, parse_smartinput
 from capture.route import MessageClass
 
 FIELDS = class_fields(MessageClass.CALL, ["X-CID"])
@@ -148,3 +148,17 @@ def test_what_does_not_follow_the_grammar_is_unreadable(text):
 def test_error_says_where_and_what():
     with pytest.raises(Unreadable, match="expected AND, OR or the end at character 27, found 'b'"):
         parse("data_header.from_user = a b")
+
+
+@pytest.mark.parametrize("name", ["customer", "X-CID", "my tag", "a\"b'c", "größe", "a=b", "(a)", "", "AND"])
+def test_field_of_any_name_is_read_as_it_is_written(name):
+    fields = class_fields(MessageClass.CALL, script_names=[name])
+    warnings: list[str] = []
+
+    expression = parse_smartinput(f"{field_as_written(f'data_header.{name}')}=v", fields, warnings)
+
+    assert (expression, warnings) == (equal(f"custom:{name}", "v"), [])
+
+
+def test_plain_field_is_written_without_quotes():
+    assert field_as_written("data_header.X-CID") == "data_header.X-CID"
