@@ -19,7 +19,7 @@ from api.schemas.auth import (
     ProfileAnswer,
 )
 from api.schemas.common import REFUSED, DataError, LoginError, PlainError
-from api.wire import JsonAnswer, Responses, describe_answer, describe_body, json_body
+from api.wire import JsonAnswer, Responses, describe_answer, describe_body, describe_path, json_body
 
 router = APIRouter(tags=["login"])
 
@@ -37,6 +37,8 @@ PROFILE_RESPONSES: Responses = {
     401: describe_answer(PlainError, "No login, or one that has expired"),
     503: REFUSED[503],
 }
+NO_OAUTH: Responses = {501: describe_answer(DataError, "Always: it is not configured")}
+PROVIDER = describe_path(provider="The provider's name")
 
 
 @router.post("/auth", status_code=201, responses=LOGIN_RESPONSES, openapi_extra=describe_body(LoginRequest))
@@ -63,6 +65,24 @@ async def list_auth_types() -> JsonAnswer:
     internal = AuthType(enable=True, name="Internal", position=1, type="internal")
     ldap = AuthType(enable=False, name="LDAP", position=2, type="ldap")
     return JsonAnswer(AuthTypesAnswer(AuthTypes(internal, ldap)))
+
+
+@router.get("/oauth2/redirect/{provider}", responses=NO_OAUTH, openapi_extra=PROVIDER)
+async def go_to_provider() -> JsonAnswer:
+    """The way to another server's login, which is not configured."""
+    return JsonAnswer(DataError("oauth2 is not enabled [1]"), 501)
+
+
+@router.get("/oauth2/auth/{provider}", responses=NO_OAUTH, openapi_extra=PROVIDER)
+async def come_from_provider() -> JsonAnswer:
+    """The way back from it."""
+    return JsonAnswer(DataError("oauth2 is not enabled [2]"), 501)
+
+
+@router.post("/oauth2/token", responses=NO_OAUTH)
+async def take_provider_s_token() -> JsonAnswer:
+    """The token for what has come back."""
+    return JsonAnswer(DataError("oauth2 is not enabled [3]"), 501)
 
 
 @router.get("/users/profile", responses=PROFILE_RESPONSES)

@@ -7,21 +7,38 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from api.auth.dependencies import CurrentUser
+from api.auth.dependencies import AdminUser, CurrentUser
 from api.context import ApiContext, Context
 from api.database import server_facts
-from api.errors import RequestError
-from api.schemas.common import REFUSED, DataError
-from api.schemas.nodes import DatabaseInfo, DatabaseInfoAnswer, Node, NodesAnswer, VersionAnswer
-from api.wire import JsonAnswer, Responses, describe_answer
+from api.errors import NotBuilt, RequestError
+from api.schemas.common import FORBIDDEN, REFUSED, DataError
+from api.schemas.nodes import (
+    DatabaseInfo,
+    DatabaseInfoAnswer,
+    FieldInfo,
+    FieldList,
+    FieldsAnswer,
+    Node,
+    NodesAnswer,
+    TablesAnswer,
+    VersionAnswer,
+)
+from api.tables import metadata
+from api.wire import JsonAnswer, Responses, describe_answer, describe_path
 
 router = APIRouter(tags=["nodes"])
 
 INFO: Responses = {
     200: describe_answer(DatabaseInfoAnswer, "The database"),
     401: REFUSED[401],
+    503: REFUSED[503],
+}
+NOT_HERE: Responses = {
+    **FORBIDDEN,
+    401: REFUSED[401],
+    501: describe_answer(DataError, "Always"),
     503: REFUSED[503],
 }
 VERSION: Responses = {
@@ -74,6 +91,43 @@ async def show_database(user: CurrentUser, context: Context) -> JsonAnswer:
 async def show_settings_database(user: CurrentUser, context: Context) -> JsonAnswer:
     """The database of settings, which is the same."""
     return JsonAnswer({"data": [await _info(context)]})
+
+
+@router.get(
+    "/configdb/tables/list",
+    responses={200: describe_answer(TablesAnswer, "Their names"), 401: REFUSED[401], 503: REFUSED[503]},
+)
+async def list_tables(user: CurrentUser) -> JsonAnswer:
+    """The tables of settings."""
+    return JsonAnswer(TablesAnswer(sorted(metadata.tables)))
+
+
+@router.post("/configdb/tables/resync", responses=NOT_HERE)
+async def copy_tables(user: AdminUser) -> JsonAnswer:
+    """Copying settings from one node to another, which there is not: they are in one database."""
+    raise NotBuilt("copying settings between nodes")
+
+
+@router.get("/export/action/{what}", responses=NOT_HERE, openapi_extra=describe_path(what="Such as `logs`"))
+async def export_diagnostics(user: AdminUser) -> JsonAnswer:
+    """Homer's bundles of logs, which there are not: see `rhapsode doctor`."""
+    raise NotBuilt("an export of diagnostics")
+
+
+@router.get(
+    "/protocol/search/{id}",
+    responses={200: describe_answer(FieldsAnswer, "The fields"), 401: REFUSED[401], 503: REFUSED[503]},
+    openapi_extra=describe_path(id="A part of a field's id, such as `from_user`"),
+)
+async def search_fields(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
+    """The fields of all message classes whose id has this in it, with their types."""
+    asked = request.path_params["id"].lower()
+    found = {}
+    for mapping in context.mapping_defaults():
+        for field in mapping["fields_mapping"]:
+            if asked in field["id"].lower():
+                found[field["id"]] = FieldInfo(field["id"], field["name"], field["type"])
+    return JsonAnswer(FieldsAnswer([FieldList(list(found.values()))]))
 
 
 async def _info(context: ApiContext) -> DatabaseInfo:

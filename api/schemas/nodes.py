@@ -38,3 +38,23 @@ class DatabaseInfoAnswer(msgspec.Struct):
 class VersionAnswer(msgspec.Struct):
     data: dict[str, Any]
     message: str = ""
+
+
+class TablesAnswer(msgspec.Struct):
+    data: list[str]
+
+
+class FieldInfo(msgspec.Struct):
+    """A field as a search names it."""
+
+    fieldname: str
+    description: str
+    type: str
+
+
+class FieldList(msgspec.Struct):
+    data: list[FieldInfo]
+
+
+class FieldsAnswer(msgspec.Struct):
+    data: list[FieldList]
