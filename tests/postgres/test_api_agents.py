@@ -249,3 +249,19 @@ async def test_none_of_it_is_for_strangers(api: Api) -> None:
         ("GET", "statistic/database/info"),
     ):
         assert (await ask(api, method, path, "", AGENT))[0] == 401
+
+
+async def test_what_the_web_ui_knows_and_homer_lacks_is_answered(api: Api) -> None:
+    tables = await ask(api, "GET", "configdb/tables/list")
+    fields = await ask(api, "GET", "protocol/search/data_header.from_user")
+    not_here = [
+        await ask(api, "POST", "configdb/tables/resync", "admin", {}),
+        await ask(api, "GET", "export/action/logs", "admin"),
+    ]
+
+    assert {"users", "alias", "mapping_schema"} <= set(tables[1]["data"])
+    assert fields[1]["data"] == [
+        {"data": [{"fieldname": "data_header.from_user", "description": "SIP From user", "type": "string"}]}
+    ]
+    assert [status for status, _ in not_here] == [501, 501]
+    assert all("is not implemented" in answer["message"] for _, answer in not_here)
