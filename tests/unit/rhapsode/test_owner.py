@@ -1,7 +1,9 @@
 """Commands that root gives write as the account of the service does."""
 
 import codecs
+import ctypes
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from capture.journal.record import Carrier, Record
 from rhapsode.cli import app
 from rhapsode.owner import as_owner_of
 from tests.support.filter_reports import a_report, a_script, kept
+from tests.support.rhapsode import command, environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
 
@@ -103,3 +106,20 @@ def test_root_is_root_again_whatever_happens(data_dir: Path) -> None:
 def test_directory_that_is_not_there_has_no_owner(data_dir: Path) -> None:
     with as_owner_of(data_dir / "none"):
         assert os.geteuid() == 0
+
+
+def test_root_that_may_not_act_for_others_is_told_so(data_dir: Path) -> None:
+    arguments = command("filter", "disable", "mask", "--data-dir", data_dir)
+
+    done = subprocess.run(
+        arguments, preexec_fn=_drop_rights, env=environment(), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"rhapsode: {data_dir}/journal belongs to the account {SERVICE}, and this")
+
+
+def _drop_rights() -> None:
+    """As in a container without them: what is started next is root and may not become another."""
+    for capability in (6, 7):  # CAP_SETGID, CAP_SETUID
+        ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP
