@@ -13,8 +13,9 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     """Root acts as the account that `directory` belongs to, if it is there; anybody else as before.
 
     Or the service could not read or replace what root made, and a link that it has left there would lead root
-    to files of others. Changes the whole process: for commands, which have one thread. RhapsodeError where root
-    may not act for others.
+    to files of others. Changes the whole process: for commands, which have one thread.
+
+    RhapsodeError where root may not act for others.
     """
     if os.geteuid() != 0 or not directory.exists() or (owner := directory.stat()).st_uid == 0:
         yield
