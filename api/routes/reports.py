@@ -12,7 +12,7 @@ from api.errors import RequestError
 from api.leaving import unless_gone
 from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
-from api.schemas.rows import RowShape, oldest_first
+from api.schemas.rows import oldest_first
 from api.schemas.search import TRANSACTION_EXAMPLE, SearchObject, answer_headers, call_ids_of
 from api.search.query import Condition, Operator, Query
 from api.search.run import Page
@@ -37,9 +37,8 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
     warnings = []
     if left_out := len(page.rows) - len(reports):
         warnings.append(f"reports that are no JSON are left out: {left_out}")
-    shape = _shape(context)
     rtcp, rtp = (
-        report_answer([report for report in reports if report.stored.message_class is kind], shape)
+        report_answer([report for report in reports if report.stored.message_class is kind], _node(context))
         for kind in (MessageClass.RTCP, MessageClass.REPORT)
     )
     return JsonAnswer(QosAnswer(rtcp, rtp), 201, answer_headers(page.incomplete, warnings))
@@ -54,25 +53,31 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
 async def show_logs(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Log lines of the given Call-IDs."""
     page = await _reports(request, context, body, (MessageClass.LOG,))
-    answer = report_answer(oldest_first(page.rows), _shape(context))
+    of = ", ".join(_call_ids(body))
+    context.audit.note(request, user, "view logs", of, {"lines": len(page.rows)})
+    answer = report_answer(oldest_first(page.rows), _node(context))
     return JsonAnswer(answer, 201, answer_headers(page.incomplete))
 
 
-def _shape(context: ApiContext) -> RowShape:
-    return RowShape(context.options.http.node_name.lower(), context.options.custom_headers)
+def _node(context: ApiContext) -> str:
+    return context.options.http.node_name.lower()
 
 
 async def _reports(
     request: Request, context: ApiContext, body: SearchObject, classes: Sequence[MessageClass]
 ) -> Page:
-    """Of all Call-IDs that are named, under whatever key."""
-    asked = list((body.parameters.search or {}).values())
-    if not all(isinstance(value, dict) for value in asked):
-        raise RequestError
-    call_ids = {call_id for call_id in chain.from_iterable(map(call_ids_of, asked)) if call_id}
+    call_ids = _call_ids(body)
     if not call_ids or not body.asks_node(context.options.http.node_name):
         return Page([], None, None)
     limit = context.options.search.transaction_limit
-    where = Condition("sid", Operator.EQUAL, tuple(sorted(call_ids)))
+    where = Condition("sid", Operator.EQUAL, tuple(call_ids))
     queries = [Query(message_class, *body.window, limit, where) for message_class in classes]
     return await unless_gone(request, context.searcher.newest(queries, limit))
+
+
+def _call_ids(body: SearchObject) -> list[str]:
+    """All that are named, under whatever key, in the order of their characters."""
+    asked = list((body.parameters.search or {}).values())
+    if not all(isinstance(value, dict) for value in asked):
+        raise RequestError
+    return sorted({call_id for call_id in chain.from_iterable(map(call_ids_of, asked)) if call_id})

@@ -11,7 +11,7 @@ import msgspec
 
 from api.callflow.hosts import ends_of
 from api.export.text import rfc3339
-from api.schemas.rows import Row, RowShape
+from api.schemas.rows import Row
 from api.search.decide import Found
 from capture.fields import proto_name
 
@@ -32,12 +32,12 @@ class QosAnswer(msgspec.Struct):
     rtp: ReportAnswer
 
 
-def report_answer(reports: Sequence[Found], shape: RowShape) -> ReportAnswer:
-    """Reports in order."""
-    return ReportAnswer(len(reports), [report_row(report, shape) for report in reports])
+def report_answer(reports: Sequence[Found], node: str) -> ReportAnswer:
+    """Reports in order, of a data node."""
+    return ReportAnswer(len(reports), [report_row(report, node) for report in reports])
 
 
-def report_row(found: Found, shape: RowShape) -> Row:
+def report_row(found: Found, node: str) -> Row:
     """One report or log line. Ends that were not captured are made up: the ladder draws between two."""
     stored, get = found.stored, found.fields.get
     source, destination = ends_of(found.fields)
@@ -46,8 +46,8 @@ def report_row(found: Found, shape: RowShape) -> Row:
         "id": stored.id,
         "sid": get("sid", ""),
         "create_date": rfc3339(stored.time_us),
-        "node": [shape.node, agent],
-        "dbnode": shape.node,
+        "node": [node, agent],
+        "dbnode": node,
         "profile": "",
         "proto": get("proto") or proto_name(stored.protocol_type),
         "protocolFamily": get("family") or 0,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -135,14 +136,25 @@ def test_endless_body_is_refused_while_it_is_being_sent(served: Callable[..., Se
     assert b"server:" not in answer.lower()
 
 
+@pytest.mark.parametrize(
+    ("route", "asked", "table"),
+    [
+        ("search/call/data", [], "messages_1_call"),
+        ("call/transaction", {"callid": ["a"]}, "messages_1_call"),
+        ("call/report/qos", {"callid": ["a"]}, "messages_5_default"),
+        ("call/report/log", {"callid": ["a"]}, "messages_100_default"),
+        ("export/call/messages/pcap", {"callid": ["a"]}, "messages_1_call"),
+        ("export/call/messages/text", {"callid": ["a"]}, "messages_1_call"),
+    ],
+)
 async def test_search_of_a_client_that_leaves_is_given_up(
-    served: Callable[..., Served], database_url: str
+    served: Callable[..., Served], database_url: str, route: str, asked: Any, table: str
 ) -> None:
     await store(database_url, [a_packet(START_US, b"INVITE sip:a@b SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n")])
     engine = connect(database_url)
     await add_user(engine)
     api = served(database_url)
-    body = {"param": {"search": {"1_call": []}}, "timestamp": {"from": 0, "to": START_US}}
+    body = {"param": {"search": {"1_call": asked}}, "timestamp": {"from": 0, "to": START_US}}
     waiting = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
 
     async def count_until(wanted: int) -> int:
@@ -154,12 +166,15 @@ async def test_search_of_a_client_that_leaves_is_given_up(
                     return count
                 await asyncio.sleep(0.02)
 
-    async with httpx.AsyncClient(base_url=api.url) as client, engine.connect() as blocker:
+    async with (
+        httpx.AsyncClient(base_url=api.url, timeout=30) as client,
+        engine.connect() as blocker,
+    ):
         login = {"username": "admin", "password": SESAME}
         token = (await client.post("/api/v3/auth", json=login)).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
-        await blocker.execute(text("lock table messages_1_call in access exclusive mode"))
-        asking = asyncio.create_task(client.post("/api/v3/search/call/data", json=body, headers=headers))
+        await blocker.execute(text(f"lock table {table} in access exclusive mode"))
+        asking = asyncio.create_task(client.post(f"/api/v3/{route}", json=body, headers=headers))
         await count_until(1)
 
         asking.cancel()

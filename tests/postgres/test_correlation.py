@@ -16,6 +16,7 @@ from api.search.transaction import Calls, Transaction, find_transaction
 from api.settings import SearchSettings
 from capture.hep.packet import Packet
 from capture.route import MessageClass
+from tests.support.api import add_user, an_api
 from tests.support.searching import a_searcher
 from tests.support.stored import a_packet, store
 
@@ -311,3 +312,60 @@ async def test_error_in_one_of_the_searches_is_no_answer(database_url: str, sear
         await correlate(searcher, "a", *SEARCHES)
 
     await connection.close()
+
+
+# Over HTTP
+
+
+async def test_rules_that_people_have_changed_count_and_their_scripts_are_named(database_url: str):
+    await store(database_url, [sip(0, "a"), other(1, 35, "alice"), other(2, 5, "a")])
+    rules = [
+        rule("data_header.from_user", "35_default", output_script="rows", input_function_js="data"),
+        rule("data_header.grüße", "5_default"),
+        rule("sid", "0_remote"),
+    ]
+    body = {
+        "param": {"search": {"1_call": {"callid": ["a"]}}},
+        "timestamp": {"from": START_US // 1000, "to": START_US // 1000 + 1},
+    }
+    async with an_api(database_url) as api:
+        await add_user(api.context.engine)
+        api.client.headers.update(await api.log_in())
+        (mapping,) = (await api.client.get("/api/v3/mapping/protocol/1/call")).json()["data"]
+        before = await api.client.post("/api/v3/call/transaction", json=body)
+
+        changed = await api.client.put(
+            f"/api/v3/mapping/protocol/{mapping['guid']}", json=mapping | {"correlation_mapping": rules}
+        )
+        after = await api.client.post("/api/v3/call/transaction", json=body)
+        text = await api.client.post("/api/v3/export/call/messages/text", json=body)
+
+    def classes(answer: Any) -> list[str]:
+        return [message["profile"] for message in answer.json()["data"]["messages"]]
+
+    assert changed.status_code == 200, changed.text
+    assert classes(before) == ["1_call", "5_default"]
+    assert not before.headers.keys() & {"x-rhapsode-skipped", "x-rhapsode-warning"}
+    assert classes(after) == ["1_call", "35_default"]
+    for answer in (after, text):
+        assert answer.headers["X-Rhapsode-Skipped"] == (
+            "1_call rule 1: input_function_js; 1_call rule 1: output_script;"
+            " 1_call rule 3: a look-up on another machine (lookup_id 0)"
+        )
+        warning = answer.headers["X-Rhapsode-Warning"]
+        assert warning == "1_call rule 2: unknown field: data_header.gr%C3%BC%C3%9Fe"
+
+
+async def test_profile_without_a_mapping_of_the_program_has_its_session_ids_alone(database_url: str):
+    await store(database_url, [other(0, 54, "a"), other(1, 5, "a")])
+    body = {
+        "param": {"search": {"54_default": {"callid": ["a"]}}},
+        "timestamp": {"from": START_US // 1000, "to": START_US // 1000 + 1},
+    }
+    async with an_api(database_url) as api:
+        await add_user(api.context.engine)
+        api.client.headers.update(await api.log_in())
+
+        answer = await api.client.post("/api/v3/call/transaction", json=body)
+
+    assert [message["profile"] for message in answer.json()["data"]["messages"]] == ["54_default"]

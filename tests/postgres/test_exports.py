@@ -278,18 +278,21 @@ async def test_what_a_script_has_masked_stays_masked(database_url: str, api: Api
     assert b"MESSAGE" not in text
 
 
-async def test_exports_are_noted(database_url: str, api: Api) -> None:
+async def test_exports_and_views_of_logs_are_noted(database_url: str, api: Api) -> None:
     await store(database_url, [sip(0, 1)])
     for kind in FILES:
         await export(api, kind, a_body("a", "b\0"))
+    await api.client.post("/api/v3/call/report/log", json=a_body("a", "b\0"))
     await api.context.audit.flush()
 
     noted = await fetch(
-        database_url, "select username, action, object, detail from audit where action like 'export%'"
+        database_url, "select username, action, object, detail from audit where action <> 'login' order by id"
     )
 
     assert [(*row, json.loads(detail)) for *row, detail in noted] == [
-        ("admin", f"export {ending}", "a, b\ufffd", {"messages": 1}) for ending in ("pcap", "txt")
+        ("admin", "export pcap", "a, b\ufffd", {"messages": 1}),
+        ("admin", "export txt", "a, b\ufffd", {"messages": 1}),
+        ("admin", "view logs", "a, b\ufffd", {"lines": 0}),
     ]
 
 
