@@ -13,6 +13,7 @@ from rhapsode.commands.options import Config, DataDir
 from rhapsode.errors import SettingsError
 from rhapsode.owner import as_owner_of
 from rhapsode.settings import Settings, load_settings
+from rhapsode.terminal import printable
 
 if TYPE_CHECKING:
     from api.filters import Filters
@@ -78,9 +79,20 @@ def _known(settings: Settings, name: str) -> str:
     filters = _read(settings)
     known = {*filters.off, *(each.name for each in filters.scripts)}
     known |= {f"{example.removesuffix(_SUFFIX)}{_SUFFIX}" for example in settings.filters.examples}
-    if script not in known and not (settings.lua_dir and (settings.lua_dir / script).is_file()):
-        raise SettingsError(f"there is no filter script {script}: `rhapsode filter list` names them")
+    if script not in known and script not in _files(settings.lua_dir):
+        words = f"there is no filter script {printable(script)}: `rhapsode filter list` names them"
+        raise SettingsError(words)
     return script
+
+
+def _files(folder: Path | None) -> set[str]:
+    """Of the scripts that a worker would find there."""
+    from capture.scripts.folder import read_folder
+
+    if folder is None:
+        return set()
+    found = read_folder(folder)
+    return {*found.unread, *(script.name for script in found.scripts)}
 
 
 def _read(settings: Settings) -> "Filters":

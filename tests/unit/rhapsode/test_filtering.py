@@ -136,6 +136,31 @@ def test_script_that_nobody_knows_is_refused(filters: Path, tmp_path: Path) -> N
     assert str(result.exception) == ("there is no filter script none.lua: `rhapsode filter list` names them")
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x" * 300, f"{'x' * 300}.lua"),
+        ("new_test.lua", "new_test.lua"),
+        (".hidden", ".hidden.lua"),
+        ("..", "...lua"),
+        ("a\x1b[2J\nb", "a·[2J·b.lua"),
+    ],
+)
+def test_name_that_is_no_scripts_is_refused_whatever_files_there_are(
+    filters: Path, tmp_path: Path, name: str, shown: str
+) -> None:
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for file in ("new.lua", "new_test.lua", ".hidden.lua"):
+        (scripts / file).touch()
+
+    result = run(tmp_path, "disable", name, RHAPSODE_LUA_DIR=str(scripts))
+
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception) == f"there is no filter script {shown}: `rhapsode filter list` names them"
+    assert Switches(filters).read() == {}
+
+
 def test_script_can_be_disabled_before_the_first_worker_has_it(filters: Path, tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     scripts.mkdir()
