@@ -51,8 +51,12 @@ def import_files(
 
     They go through a journal in the data directory, and are stored by the workers of `rhapsode up`.
     """
+    from capture.imported import check_label
+
     if bool(files) + listed + bool(delete) != 1:
         raise SettingsError("give FILES to import, or --list, or --delete LABEL")
+    if label:
+        check_label(label)
     settings = load_settings({"data_dir": data_dir, "database_url": database_url}, config)
     if listed:
         _list(settings)
