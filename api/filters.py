@@ -180,11 +180,13 @@ def _words_of(without: Sequence[str]) -> str:
 
 
 def _names(reports: Sequence[Reported], off: Off) -> list[str]:
-    """Of the scripts that living workers have in their folder; of all that were ever seen when none lives."""
+    """Of the scripts that living workers have in their folder; of those there last when none lives."""
     seen = [each for each in reports if each.runs]
     last = [] if any(each.is_without for each in reports) else reports
     names = [script.name for each in seen or last for script in each.worker.scripts]
-    return list(dict.fromkeys([*names, *([] if seen else sorted(off))]))
+    # What a worker has switched off is in its report, unless it was deleted since.
+    others = [name for name in sorted(off) if off[name].is_by_person or not reports]
+    return list(dict.fromkeys([*names, *([] if seen else others)]))
 
 
 def _script(

@@ -152,6 +152,18 @@ def test_switches_are_shown_before_the_first_worker_has_started() -> None:
     assert only(filters).state == "disabled"
 
 
+def test_switch_of_a_script_that_was_deleted_is_not_shown_when_no_worker_runs() -> None:
+    off = {"gone.lua": LOOPS, "mask.lua": LOOPS, "new.lua": DISABLED}
+
+    filters = put_together([a_report(a_script(), runs=False)], off)
+
+    assert [(each.name, each.state) for each in filters.scripts] == [
+        ("mask.lua", "switched off"),
+        ("new.lua", "disabled"),
+    ]
+    assert only(put_together([], {"gone.lua": LOOPS})).state == "switched off"
+
+
 def test_memory_is_that_of_the_living_and_evictions_are_those_of_all() -> None:
     cache = MemoryReport(entries=1, bytes=10, limit_bytes=100, evicted=7)
 
