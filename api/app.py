@@ -34,6 +34,7 @@ from api.routes import (
     status,
     tokens,
     transaction,
+    transfer,
     users,
 )
 from api.routes.grafana_pages import grafana_pages
@@ -77,6 +78,7 @@ def create_app(options: ApiOptions) -> FastAPI:
         agents.router,
         audit.router,
         nodes.router,
+        transfer.router,
     ):
         app.include_router(router, prefix=context.base_path)
     for router in (prometheus.router, remote.router, statistic.router, grafana.router):

@@ -14,9 +14,9 @@ from api.auth.caller import Caller
 from api.auth.dependencies import AdminUser, CurrentUser
 from api.auth.passwords import check_new_password, hash_password
 from api.context import ApiContext, Context
-from api.errors import AdminNeeded, RequestError
+from api.errors import AccountError, AdminNeeded, RequestError
 from api.records.kind import Values, read_values, shown
-from api.records.store import changing
+from api.records.store import Change, changing
 from api.records.users import (
     OF_ONESELF,
     USER,
@@ -33,7 +33,7 @@ from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describ
 
 router = APIRouter(prefix="/users", tags=["users"])
 
-MOST_IMPORTED = 10_000
+MOST_IMPORTED = 1000
 NOT_MADE = "failed to Create User"
 
 LISTED: Responses = {
@@ -86,15 +86,26 @@ async def export_users(request: Request, user: AdminUser, context: Context) -> J
 async def import_users(request: Request, user: AdminUser, context: Context, body: JsonObject) -> JsonAnswer:
     """Make users, all or none. One without a password cannot log in before an administrator sets one."""
     rows = body.get("data")
-    if not isinstance(rows, list) or len(rows) > MOST_IMPORTED:
+    if not isinstance(rows, list):
         raise RequestError
     async with changing(context.engine, whose(request, user)) as change:
-        for number, row in enumerate(rows, 1):
-            values, hash_ = await _new_user(context, row)
-            if not await make_user(change, values, hash_):
-                raise RequestError(f"user {number}: there is a user {values['username']} already")
+        made = await make_users(context, change, rows)
     context.standings.forget()
-    return JsonAnswer(ChangedAnswer(str(len(rows)), "successfully imported users"), 201)
+    return JsonAnswer(ChangedAnswer(str(made), "successfully imported users"), 201)
+
+
+async def make_users(context: ApiContext, change: Change, rows: list[Any]) -> int:
+    """Make users of their JSON; how many. RequestError names the first that cannot be."""
+    if len(rows) > MOST_IMPORTED:
+        raise RequestError(f"more than {MOST_IMPORTED} users at once")
+    for number, row in enumerate(rows, 1):
+        try:
+            values, hash_ = await _new_user(context, row)
+        except (RequestError, AccountError) as error:
+            raise RequestError(f"user {number}: {error}") from error
+        if not await make_user(change, values, hash_):
+            raise RequestError(f"user {number}: there is a user {values['username']} already")
+    return len(rows)
 
 
 @router.get("/{guid}", status_code=201, responses=LISTED, openapi_extra=GUID)

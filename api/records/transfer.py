@@ -1,0 +1,64 @@
+"""Settings carried over from elsewhere: lists of objects, as the lists of the API show them. All or none.
+
+Source: the web UI's import, whose page of users posts to the path of aliases. Knows no HTTP.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from api.errors import RequestError
+from api.records.kind import Kind, read_values
+from api.records.kinds import ADVANCED, ALIAS, HEPSUB, MAPPING, SCRIPT, USER_SETTING, check_alias
+from api.records.store import Change, make_row, reset_rows
+
+MOST_OBJECTS: Final = 100_000
+KINDS: Final = {
+    "alias": ALIAS,
+    "ipalias": ALIAS,
+    "advanced": ADVANCED,
+    "mapping": MAPPING,
+    "hepsub": HEPSUB,
+    "script": SCRIPT,
+    "usersettings": USER_SETTING,
+}
+"""By the name in the path."""
+
+
+def read_objects(data: bytes) -> list[Any]:
+    """What a file holds: a JSON list, or an object whose `data` is one, as answers are. RequestError."""
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RequestError("the file is not JSON") from error
+    if isinstance(found, dict):
+        found = found.get("data")
+    if not isinstance(found, list) or len(found) > MOST_OBJECTS:
+        raise RequestError(f"the file holds no list of at most {MOST_OBJECTS} objects")
+    return found
+
+
+def is_of_users(objects: list[Any]) -> bool:
+    """Whether these are users, wherever they were sent."""
+    first = objects[0] if objects else None
+    return isinstance(first, dict) and "usergroup" in first
+
+
+async def take_over(change: Change, kind: Kind, objects: list[Any], *, replace: bool) -> int:
+    """Make them, with `replace` in place of all that there are; how many. RequestError names the first that
+    cannot be.
+
+    What belongs to a user stays that user's.
+    """
+    if replace:
+        await reset_rows(change, kind)
+    for number, each in enumerate(objects, 1):
+        try:
+            values = read_values(kind, each, is_new=True)
+            if kind is ALIAS:
+                check_alias(values)
+        except RequestError as error:
+            raise RequestError(f"object {number}: {error}") from error
+        if await make_row(change, kind, values) is None:
+            raise RequestError(f"object {number}: there is one like it already")
+    return len(objects)
