@@ -27,6 +27,7 @@ _KINDS: Mapping[str, str] = {
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
 _CALLED = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\s*+\(")
 _DEFINED = re.compile(r"\bfunction\s+([A-Za-z_]\w*)")
+_ASSIGNED = re.compile(r"\s*+=(?!=)")
 _KEYWORDS = frozenset(["and", "elseif", "function", "if", "in", "not", "or", "return", "until", "while"])
 """What a bracket may follow."""
 _FUNCTIONS = (
@@ -55,6 +56,9 @@ def _fields(script: Script, state: LuaState, explain: Function) -> Iterator[Trap
             kinds.setdefault(point.parameters[0], []).append(_KINDS[point.name].encode())
     for given, of_kinds in kinds.items():
         for use in re.finditer(rf"(?<![\w.:]){re.escape(given)}\s*[.:]\s*([A-Za-z_]\w*)", script.code):
+            if _ASSIGNED.match(script.code, use.end()):
+                yield Trap(_line(script, use.start()), f'a field is set by set("{use[1]}", value)')
+                continue
             answers = [state.call(explain, kind, use[1].encode()) for kind in of_kinds]
             if all(answers) and isinstance(words := answers[0][0], bytes):
                 yield Trap(_line(script, use.start()), words.decode())

@@ -21,6 +21,18 @@ def test_misspelt_field_is_named_with_its_line_and_what_it_may_be() -> None:
     ]
 
 
+def test_field_that_is_assigned_to_is_named() -> None:
+    source = (
+        "function on_sip(m)\n if m.source == 'a' then m.source = 'b' end\n local x = { y = m.method }\n"
+        " m.tenant = 1 end"
+    )
+
+    assert said(source) == [
+        'line 2: a field is set by set("source", value)',
+        'line 4: a field is set by set("tenant", value)',
+    ]
+
+
 def test_helper_is_looked_at_too() -> None:
     assert said("local function f(m) return m.from end\nfunction on_sip(m) f(m) end") == [
         'line 1: message has no field "from" (did you mean from_user?)'
