@@ -69,8 +69,12 @@ class _File:
         self.is_sure = False
         """It was read twice: two changes within a tick of the file system's clock look like one."""
         self.digest = b""
+        self.is_left_out = False
+        """It cannot be used as it is now, be there an earlier version or not."""
         self.read_words = ""
         """What is wrong with what was read."""
+        self.is_read_in_vain = False
+        """What was read is no table."""
         self.said = ""
         """What of that stands in the log."""
 
@@ -80,7 +84,7 @@ class _File:
         is_there = self.seen is not None or self.table is not None
         if not self.words or not (self.is_asked_for or is_there):
             return None
-        return Problem(self.name, self.words, self.table is None)
+        return Problem(self.name, self.words, self.is_left_out)
 
     def complain(self) -> None:
         """Once for each thing that is wrong."""
@@ -169,6 +173,7 @@ class Tables:
         words = path if isinstance(path, str) else _read_if_changed(path, file, self._read)
         if words and file.table is not None:
             words += "; the version before it is used"
+        file.is_left_out = bool(words) or file.is_read_in_vain
         # It may say what stands in the file.
         file.words = in_one_line(words or file.read_words, _MOST_WORDS_CHARS)
         if file.table is not None:
@@ -206,7 +211,7 @@ def _read_if_changed(path: Path, file: _File, read: Callable[[Path], bytes]) -> 
             return "" if file.table is not None else "is being written"
     except OSError as error:
         # What was wrong with a file that is gone is not wrong with the one that comes in its place.
-        file.seen, file.digest, file.read_words = None, b"", ""
+        file.seen, file.digest, file.read_words, file.is_read_in_vain = None, b"", "", False
         return f"cannot be read: {(error.strerror or str(error)).lower()}"
     file.is_sure, file.read = stamp == file.read, stamp
     digest = xxhash.xxh3_128_digest(data)
@@ -215,6 +220,7 @@ def _read_if_changed(path: Path, file: _File, read: Callable[[Path], bytes]) -> 
         table = (
             parse_table(path.name, data) if len(data) <= MOST_BYTES else f"is larger than {MOST_BYTES} bytes"
         )
+        file.is_read_in_vain = isinstance(table, str)
         if isinstance(table, str):
             file.read_words = table if file.table is None else f"{table}; the version before it is used"
         else:

@@ -20,6 +20,7 @@ RECENT_US = 24 * 3_600_000_000
 """An error is worth a word for so long."""
 _FOLDER = "see that the folder is there, and that the account of the service may read it"
 _MEND = "mend the file, or take it out of the folder; `rhapsode filter check` shows all that is wrong with it"
+_TABLE = "put the table right: scripts look up in it, and fail after the next start while it cannot be read"
 _SWITCHES = (
     "see that the account of the service may read and write DATA/journal/filters, and that there is room"
 )
@@ -56,7 +57,7 @@ def examine_filters(filters: Filters, now_us: int) -> Iterator[Finding]:
         yield from _examine_errors(script, now_us)
     for problem in filters.other_problems():
         if problem.is_left_out:
-            advice = _MEND if problem.name else _FOLDER
+            advice = _MEND if problem.name.endswith(".lua") else _TABLE if problem.name else _FOLDER
             yield Finding("filters", "problem", f"filter scripts: {problem}", advice)
         else:
             yield Finding("filters", "note", f"filter scripts: {problem}")

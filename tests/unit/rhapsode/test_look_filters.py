@@ -173,6 +173,7 @@ def test_what_is_left_out_is_wrong_and_what_is_odd_is_noted() -> None:
         problems=[
             FolderProblem("x.lua", "cannot be read: permission denied", is_left_out=True),
             FolderProblem("y.lua", "is empty", is_left_out=False),
+            FolderProblem("z.csv", "is empty; the version before it is used", is_left_out=True),
         ],
         switches_problem="no room",
     )
@@ -180,6 +181,7 @@ def test_what_is_left_out_is_wrong_and_what_is_odd_is_noted() -> None:
     assert [(finding.state, finding.words) for finding in findings] == [
         ("problem", "filter scripts: x.lua: cannot be read: permission denied"),
         ("note", "filter scripts: y.lua: is empty"),
+        ("problem", "filter scripts: z.csv: is empty; the version before it is used"),
         ("problem", "filter scripts: no room"),
     ]
     assert all(finding.advice for finding in findings if finding.state == "problem")

@@ -177,7 +177,7 @@ def test_broken_version_leaves_the_one_before_in_place_and_is_said(
 
     assert folder.find("1") == b"x"
     assert folder.tables.problems == (
-        Problem("a.csv", "line 2: unexpected end of data; the version before it is used", False),
+        Problem("a.csv", "line 2: unexpected end of data; the version before it is used", True),
     )
     assert [record.getMessage() for record in caplog.records] == [
         "table a.csv line 2: unexpected end of data; the version before it is used"
@@ -203,12 +203,15 @@ def test_table_that_is_taken_away_is_used_on_and_said(folder: Folder) -> None:
 
     (folder.path / "a.csv").unlink()
     folder.looks()
-    said = folder.words
+    (said,) = folder.tables.problems
     still = folder.find("1")
     folder.write("a,b\n1,y\n")
     folder.looks(2)
 
-    assert said == ["cannot be read: no such file or directory; the version before it is used"]
+    # After the next start there is no version before it.
+    assert said == Problem(
+        "a.csv", "cannot be read: no such file or directory; the version before it is used", True
+    )
     assert (still, folder.find("1"), folder.words) == (b"x", b"y", [])
 
 
