@@ -11,7 +11,7 @@ import msgspec
 
 from capture.errors import JournalError
 from capture.journal.directory import READ_LOCK, is_locked, make_directory
-from capture.script_report import WorkerReport
+from capture.script_report import FolderProblem, WorkerReport
 
 FILTERS_DIR = "filters"
 """Of reports, switches and kept packets, in the directory of the journals."""
@@ -81,11 +81,21 @@ def read_reports(journals: Path) -> list[Reported]:
     """Every worker's report, by the journals' names; `journals` is the directory that holds these."""
     found = []
     for path in sorted((journals / FILTERS_DIR).glob("[!.]*.json")):
+        lock = journals / path.stem / READ_LOCK
         report = _read(path)
-        if report is not None and report.journal == path.stem:
-            lives = _lives(journals / path.stem / READ_LOCK, report.pid)
+        if report is None:
+            if is_locked(lock):
+                found.append(Reported(_unknown(path), runs=True))
+        elif report.journal == path.stem:
+            lives = _lives(lock, report.pid)
             found.append(Reported(report, lives and not report.is_without, lives and report.is_without))
     return found
+
+
+def _unknown(path: Path) -> WorkerReport:
+    """In place of the report of a worker that lives, if another version wrote it or it may not be read."""
+    words = f"what the worker of journal {path.stem} says of them, {path}, cannot be read"
+    return WorkerReport(path.stem, problems=[FolderProblem("", words, is_left_out=False)])
 
 
 def _read(path: Path) -> WorkerReport | None:

@@ -148,3 +148,19 @@ def test_text_that_is_none_is_said_and_not_raised(journal_dir: Path) -> None:
 
     with pytest.raises(JournalError, match="cannot be written"):
         write_report(filters_directory(journal_dir), report, 9)
+
+
+def test_report_of_a_living_worker_that_cannot_be_read_is_said(journal_dir: Path) -> None:
+    filters = filters_directory(journal_dir)
+    filters.mkdir()
+    report_path(filters, "0000").write_text('{"journal": "0000", "scripts": [{"name": "a", "state": "new"}]}')
+    (filters / "off.json").write_text("{}")
+    descriptor = lock(journal_dir / READ_LOCK, "worker")
+
+    (reported,) = read_reports(journal_dir.parent)
+    os.close(descriptor)
+
+    (problem,) = reported.worker.problems
+    assert "worker of journal 0000" in problem.words
+    assert (reported.runs, reported.worker.scripts) == (True, [])
+    assert read_reports(journal_dir.parent) == []
