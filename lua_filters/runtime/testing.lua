@@ -471,6 +471,10 @@ function api.logged()
     end
 end
 
+function api.print()
+    error("print is not there: assert_equal(value, nil) shows what a value is, and logged() what scripts log", 0)
+end
+
 -- ---- comparing ----
 
 local function fail(words, why)

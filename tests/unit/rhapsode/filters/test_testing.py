@@ -89,6 +89,12 @@ def test_table_may_be_long(tmp_path: Path) -> None:
     assert test.failure is None
 
 
+def test_print_says_what_there_is_instead(tmp_path: Path) -> None:
+    assert failure(tmp_path, "print(1)").startswith(
+        "new_test.lua:2: print is not there: assert_equal(value, nil)"
+    )
+
+
 def test_table_that_the_test_does_not_give_is_an_error_and_not_read_from_the_disk(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
