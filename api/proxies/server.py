@@ -77,7 +77,8 @@ class Server:
         self.name = name
         self.part = part
         self.max_answer_bytes = settings.max_answer_bytes
-        self._timeout_s = settings.timeout_s
+        self.timeout_s = settings.timeout_s
+        """For one answer."""
         self._url = httpx.URL(settings.url)
         self._base = self._url.raw_path.decode("ascii").rstrip("/")
         self._client = httpx.AsyncClient(
@@ -147,7 +148,7 @@ class Server:
     async def deadline(self) -> AsyncIterator[None]:
         """All that is asked within has to be answered in the time for one answer."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 yield
         except TimeoutError as error:
             raise self._late() from error
@@ -187,7 +188,7 @@ class Server:
 
     def _late(self) -> UpstreamTimeout:
         log.warning("%s at %s did not answer in time", self.name, self._url)
-        return UpstreamTimeout(f"{self.name} did not answer within {self._timeout_s:g} s")
+        return UpstreamTimeout(f"{self.name} did not answer within {self.timeout_s:g} s")
 
     async def close(self) -> None:
         """Close every connection."""

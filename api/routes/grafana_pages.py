@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth.page import PageUser, keep_page_login
 from api.context import ApiContext, Context
 from api.errors import UpstreamError
+from api.leaving import unless_gone
 from api.proxies.relay import (
     METHODS,
     may_post,
@@ -30,8 +31,8 @@ from api.wire import read_body
 
 log = logging.getLogger(__name__)
 
-STREAM_S = 120
-"""An answer that a browser, or Grafana, has not got through by then is given up."""
+STREAM_TIMEOUTS = 12
+"""How many times as long as its beginning an answer may take in all: Grafana may be slow, or the browser."""
 
 
 def grafana_pages(context: ApiContext) -> APIRouter:
@@ -56,9 +57,9 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
         body = await read_body(request, context.options.http.max_body_bytes)
     headers = onward_headers(request.headers.items())
     headers |= context.servers.grafana.credentials(is_admin=user.useradmin)
+    query = onward_query(request.scope["query_string"])
     async with server.deadline():
-        query = onward_query(request.scope["query_string"])
-        reply = await server.open(request.method, path, query, headers, body)
+        reply = await unless_gone(request, server.open(request.method, path, query, headers, body))
     try:
         returned = returned_headers(reply.headers)
         if (location := reply.headers.get("location")) is not None:
@@ -71,7 +72,7 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
     except UpstreamError:
         await reply.close()
         raise
-    answer = _Relayed(reply, returned)
+    answer = _Relayed(reply, returned, STREAM_TIMEOUTS * server.timeout_s)
     keep_page_login(request, answer, user, base)
     return answer
 
@@ -79,13 +80,14 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
 class _Relayed(StreamingResponse):
     """An answer handed on as it comes."""
 
-    def __init__(self, reply: Reply, headers: dict[str, str]) -> None:
+    def __init__(self, reply: Reply, headers: dict[str, str], timeout_s: float) -> None:
         super().__init__(reply.chunks(), reply.status, headers)
         self._reply = reply
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with asyncio.timeout(STREAM_S):
+            async with asyncio.timeout(self._timeout_s):
                 await super().__call__(scope, receive, send)
         except (UpstreamError, TimeoutError) as error:
             # Half an answer cannot be taken back: the server closes the connection.

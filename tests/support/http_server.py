@@ -51,6 +51,8 @@ class Said:
     """After the body."""
     endless: bytes = b""
     """Repeated after the body until nobody reads any more."""
+    slowness_s: float = 0
+    """Between all of these."""
 
 
 def said_json(value: Any, status: int = 200, **headers: str) -> Said:
@@ -99,6 +101,7 @@ class HttpServer:
         """Whether the connection may be used again."""
         if said.waits_for is not None and await self._is_left(said.waits_for, reader):
             return False
+        await asyncio.sleep(said.slowness_s)
         length = len(said.body) if said.length == -1 else said.length
         lines = [f"HTTP/1.1 {said.status} {HTTPStatus(said.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in said.headers.items()]
@@ -110,6 +113,7 @@ class HttpServer:
         if said.stalls_on is not None and await self._is_left(said.stalls_on, reader):
             return False
         while said.endless:
+            await asyncio.sleep(said.slowness_s)
             writer.write(said.endless)
             await writer.drain()
         return length is not None and length == len(said.body)

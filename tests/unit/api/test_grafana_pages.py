@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.types import Message
 
 from api.app import create_app
 from api.auth.page import COOKIE, LIFETIME_S
+from api.proxies.server import MAX_CONNECTIONS
 from api.settings import ApiOptions, GrafanaSettings, HttpSettings
 from tests.support.api import AWAY, Api, bearer
 from tests.support.http_server import HttpServer, Said, http_server
@@ -306,6 +308,70 @@ async def test_answer_without_end_is_cut_off(
     await asyncio.wait_for(upstream.gone.wait(), 5)
     assert "an answer of Grafana's is cut off: Grafana answers more than 100000 bytes" in caplog.text
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_answer_that_takes_too_long_is_cut_off(
+    upstream: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.answers = lambda asked: Said(length=None, endless=b"x", slowness_s=0.02)
+    async with served(GrafanaSettings(url=upstream.url, timeout_s=0.2)) as api:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await api.client.get("/grafana/x", headers=USER)
+
+        await asyncio.wait_for(upstream.gone.wait(), 5)
+    assert "an answer of Grafana's is cut off: it takes too long" in caplog.text
+
+
+async def test_browsers_that_leave_keep_no_connection_to_grafana(api: Api, upstream: HttpServer) -> None:
+    """More of them than there are connections, while Grafana says nothing."""
+    upstream.answers = lambda asked: Said(waits_for=asyncio.Event())
+    request = f"GET /grafana/x HTTP/1.1\r\nHost: x\r\nAuthorization: {USER['Authorization']}\r\n\r\n"
+    for number in range(1, MAX_CONNECTIONS + 6):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.client.base_url.port)
+        writer.write(request.encode())
+        async with asyncio.timeout(5):
+            while len(upstream.asked) < number:
+                upstream.came.clear()
+                await upstream.came.wait()
+        writer.close()
+    upstream.answers = grafana
+
+    answer = await api.client.get("/grafana/public/build/app.js", headers=USER)
+
+    assert answer.content == b"let x=1"
+
+
+async def test_browsers_that_leave_before_the_answer_keep_no_connection_either(upstream: HttpServer) -> None:
+    upstream.answers = lambda asked: Said(b"x" * 50_000)
+    app = create_app(ApiOptions(database_url=AWAY, grafana=GrafanaSettings(url=upstream.url, timeout_s=1)))
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+    Api(client, app.state.context).trust(bob="user")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/grafana/x",
+        "raw_path": b"/grafana/x",
+        "query_string": b"",
+        "headers": [(b"authorization", USER["Authorization"].encode())],
+    }
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        raise OSError
+
+    for _ in range(MAX_CONNECTIONS + 5):
+        await app(dict(scope), receive, send)
+    async with client:
+        answer = await client.get("/grafana/x", headers=USER)
+    await app.state.context.close()
+
+    assert answer.status_code == 200
 
 
 async def test_announced_answer_that_is_too_large_is_not_begun(api: Api, upstream: HttpServer) -> None:

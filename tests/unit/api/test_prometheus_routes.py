@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -224,16 +225,14 @@ async def test_prometheus_that_does_not_answer_is_said(upstream: HttpServer) -> 
 
 
 async def test_all_metrics_together_have_the_time_of_one_answer(upstream: HttpServer) -> None:
-    """The first is answered, the second never."""
-    upstream.answers = lambda asked: (
-        prometheus(asked) if len(upstream.asked) == 1 else Said(waits_for=asyncio.Event())
-    )
-    async with an_api(prometheus=PrometheusSettings(url=upstream.url, timeout_s=0.1)) as api:
+    """Each by itself is quick enough."""
+    upstream.answers = lambda asked: replace(prometheus(asked), slowness_s=0.05)
+    async with an_api(prometheus=PrometheusSettings(url=upstream.url, timeout_s=0.5)) as api:
         api.trust(bob="user")
         status, _ = await values(api, *["up"] * 50)
 
     assert status == 504
-    assert len(upstream.asked) == 2
+    assert 1 < len(upstream.asked) < 50
 
 
 async def test_without_a_prometheus_every_route_says_so() -> None:

@@ -132,9 +132,8 @@ async def test_server_that_says_nothing_is_given_up_in_time() -> None:
 
 async def test_server_that_dribbles_is_given_up_in_time() -> None:
     """A limit on each read would never be reached."""
-    end = asyncio.Event()
-    dribbling = Said(b"x", length=100, stalls_on=end)
-    async with asking(says(dribbling), timeout_s=0.05) as (server, _):
+    dribbling = Said(length=None, endless=b"x", slowness_s=0.02)
+    async with asking(says(dribbling), timeout_s=0.3) as (server, _):
         with pytest.raises(UpstreamTimeout):
             await server.get("/x")
 
