@@ -18,6 +18,7 @@ from api.routes import (
     audit,
     auth,
     dashboards,
+    dissect,
     docs,
     export,
     filters,
@@ -83,7 +84,8 @@ def create_app(options: ApiOptions) -> FastAPI:
         app.include_router(router, prefix=context.base_path)
     for router in (prometheus.router, remote.router, statistic.router, grafana.router):
         app.include_router(router, prefix=context.base_path)
-    app.include_router(imports.router, prefix=context.base_path)
+    for router in (imports.router, dissect.router):
+        app.include_router(router, prefix=context.base_path)
     app.include_router(grafana_pages(context))
     app.include_router(status.router)
     app.include_router(docs.router)

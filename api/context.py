@@ -17,6 +17,7 @@ from api.auth.passwords import PasswordChecker
 from api.auth.standing import Standings
 from api.callflow.aliases import Aliases
 from api.database import connect
+from api.dissect import Tshark
 from api.imports import Imports
 from api.mapping import mapping_rows
 from api.proxies.servers import Servers
@@ -54,6 +55,7 @@ class ApiContext:
         self.api_tokens = ApiTokens(self.engine)
         self.audit = Audit(self.engine, timedelta(days=options.auth.audit_days))
         self.imports = Imports(options)
+        self.tshark = Tshark(options.tshark)
         self.home_dashboard = _read_json(options.ui.home_dashboard)
         """What users begin with in place of the program's own; None: that one."""
         self._token_key: bytes | None = None

@@ -199,6 +199,20 @@ class GrafanaSettings(ServerSettings):
         return path
 
 
+class TsharkSettings(Part):
+    """Taking messages apart by tshark, for the web UI's tab with the layers of a packet."""
+
+    enabled: bool = Field(
+        default=True, description="whether messages are taken apart, where tshark is installed"
+    )
+    path: Path | None = Field(default=None, description="the program; none: the one on PATH")
+    timeout_s: Seconds = Field(default=10, le=300, description="longest time for one message, in seconds")
+    memory_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space that it may use"
+    )
+    at_once: int = Field(default=2, ge=1, le=64, description="messages that are taken apart at once")
+
+
 class ApiOptions(Part):
     """All that the API process needs."""
 
@@ -214,6 +228,7 @@ class ApiOptions(Part):
     influxdb: InfluxdbSettings = InfluxdbSettings()
     grafana: GrafanaSettings = GrafanaSettings()
     custom_headers: tuple[str, ...] = ()
+    tshark: TsharkSettings = TsharkSettings()
     imports: ImportSettings = ImportSettings()
     journal: JournalSettings = JournalSettings()
     hep: HepSettings = HepSettings()

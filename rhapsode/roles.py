@@ -103,6 +103,7 @@ def run_api(settings: Settings, database_url: str, sock: socket.socket, *, alone
             influxdb=settings.influxdb,
             grafana=settings.grafana,
             custom_headers=settings.sip.custom_headers,
+            tshark=settings.tshark,
             imports=settings.imports,
             journal=settings.journal,
             hep=settings.decode,

@@ -30,6 +30,7 @@ from api.settings import (
     LokiSettings,
     PrometheusSettings,
     SearchSettings,
+    TsharkSettings,
     UiSettings,
 )
 from capture.settings import (
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     retention: RetentionSettings = RetentionSettings()
     imports: ImportSettings = ImportSettings()
+    tshark: TsharkSettings = TsharkSettings()
     web: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     ui: UiSettings = UiSettings()

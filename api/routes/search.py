@@ -4,8 +4,9 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
 
+from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser
-from api.context import Context
+from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
 from api.schemas.common import REFUSED
@@ -87,6 +88,14 @@ def _read(body: SearchObject, options: ApiOptions, script_names: tuple[str, ...]
 )
 async def search_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, with payload."""
+    page = await messages_by_id(request, user, context, body)
+    shape = await context.row_shape()
+    rows = [message_row(found, shape) for found in oldest_first(page.rows)]
+    return _answer(rows, page, [])
+
+
+async def messages_by_id(request: Request, user: Caller, context: ApiContext, body: SearchObject) -> Page:
+    """Those that the body names, noted as seen; RequestError when it names none."""
     options = context.options
     asked = {key: message_ids_of(value) for key, value in strict_classes_of(body).items()}
     ids = sum(map(len, asked.values()))
@@ -102,12 +111,10 @@ async def search_message(request: Request, user: CurrentUser, context: Context, 
     # Homer takes a missing limit for none at all; who names ids wants them.
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
     page = await unless_gone(request, context.searcher.newest(queries, limit))
-    shape = await context.row_shape()
     for found in page.rows:
         stored = found.stored
         context.audit.note(request, user, "view payload", f"{stored.message_class.key} {stored.id}")
-    rows = [message_row(found, shape) for found in oldest_first(page.rows)]
-    return _answer(rows, page, [])
+    return page
 
 
 def _answer(rows: list[dict[str, object]], page: Page, warnings: list[str]) -> JsonAnswer:

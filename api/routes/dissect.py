@@ -1,0 +1,58 @@
+"""Messages taken apart by tshark, for the web UI's tab with the layers of a packet."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from api.auth.dependencies import CurrentUser
+from api.context import Context
+from api.dissect import Undissected
+from api.export.captured import captured
+from api.leaving import unless_gone
+from api.routes.search import messages_by_id
+from api.schemas.common import REFUSED
+from api.schemas.dissect import DecodedMessage, DissectAnswer
+from api.schemas.rows import oldest_first
+from api.schemas.search import MESSAGE_EXAMPLE, SearchObject, answer_headers
+from api.wire import JsonAnswer, describe_answer, describe_body, json_body
+
+router = APIRouter(tags=["search"])
+
+MOST_MESSAGES = 10
+"""At once: each is a process of its own."""
+
+Body = Annotated[SearchObject, Depends(json_body(SearchObject))]
+
+
+@router.post(
+    "/search/call/decode/message",
+    status_code=201,
+    responses=REFUSED | {201: describe_answer(DissectAnswer, "The messages, oldest first")},
+    openapi_extra=describe_body(SearchObject, MESSAGE_EXAMPLE),
+)
+async def dissect_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
+    """Messages by their ids, taken apart; `X-Rhapsode-Warning` says why where that cannot be."""
+    page = await messages_by_id(request, user, context, body)
+    found = oldest_first(page.rows)
+    warnings: list[str] = []
+    if len(found) > MOST_MESSAGES:
+        warnings.append(f"only the first {MOST_MESSAGES} of {len(found)} messages are taken apart")
+
+    async def dissect_all() -> list[DecodedMessage]:
+        messages = [captured(each) for each in found[:MOST_MESSAGES]]
+        done = await asyncio.gather(*map(context.tshark.dissect, messages), return_exceptions=True)
+        decoded = []
+        for packets in done:
+            if isinstance(packets, Undissected):
+                warnings.append(str(packets))
+                decoded.append(DecodedMessage())
+            elif isinstance(packets, BaseException):
+                raise packets
+            else:
+                decoded.append(DecodedMessage(packets))
+        return decoded
+
+    data = await unless_gone(request, dissect_all())
+    headers = answer_headers(page.incomplete, list(dict.fromkeys(warnings)))
+    return JsonAnswer(DissectAnswer(len(data), data), 201, headers)
