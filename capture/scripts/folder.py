@@ -7,7 +7,8 @@ stay out. What cannot be a script is named, and keeps the others from nothing. K
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -61,11 +62,21 @@ class Script(NamedTuple):
 
 
 Begin = Callable[[Script | None], None]
-"""Told of a script whose top level is about to run, and by None that it has come back."""
+"""Told of a script that is about to be compiled, or its top level run, and by None that this has ended."""
 
 
 def unwatched(_: Script | None) -> None:
     """For who can wait for it."""
+
+
+@contextmanager
+def watched(begin: Begin, script: Script) -> Iterator[None]:
+    """While a script is compiled or run. A condition of 100,000 parts is compiled for a minute."""
+    begin(script)
+    try:
+        yield
+    finally:
+        begin(None)
 
 
 class Problem(NamedTuple):

@@ -16,7 +16,7 @@ from capture.errors import ScriptError
 from capture.fields import proto_name
 from capture.route import SIP
 from capture.scripts.entry_points import EntryPoint
-from capture.scripts.folder import Begin, Script, unwatched, without_helpers
+from capture.scripts.folder import Begin, Script, unwatched, watched, without_helpers
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
 from capture.scripts.services import Services
@@ -79,7 +79,7 @@ def load_old_scripts(
     untried = [list(versions) for versions in files]
     errors: dict[str, str] = {}
     while True:
-        chosen = _without_helpers(_choose(untried, new_state(), errors))
+        chosen = _without_helpers(_choose(untried, new_state(), errors, begin))
         joined = _Joined(chosen, new_state(), services, begin)
         words = joined.run()
         if words is None:
@@ -91,13 +91,15 @@ def load_old_scripts(
         next(versions for versions in untried if failed in versions).remove(failed)
 
 
-def _choose(untried: Sequence[list[Script]], state: LuaState, errors: dict[str, str]) -> "list[_File]":
+def _choose(
+    untried: Sequence[list[Script]], state: LuaState, errors: dict[str, str], begin: Begin
+) -> "list[_File]":
     """Of each file the newest version that can be compiled behind those before it; nothing is run."""
     chosen: list[_File] = []
     for versions in untried:
         while versions:
             try:
-                chosen.append(_compiled(versions[0], chosen, state))
+                chosen.append(_compiled(versions[0], chosen, state, begin))
                 break
             except ScriptError as error:
                 errors.setdefault(versions[0].name, str(error))
@@ -105,14 +107,15 @@ def _choose(untried: Sequence[list[Script]], state: LuaState, errors: dict[str, 
     return chosen
 
 
-def _compiled(script: Script, before: "Sequence[_File]", state: LuaState) -> "_File":
-    # By itself first, which tells best where it is wrong.
-    state.load(script.name, script.source)
+def _compiled(script: Script, before: "Sequence[_File]", state: LuaState, begin: Begin) -> "_File":
     file = _File(script, script.source, script.entry_points)
-    try:
-        state.load(script.name, script.source + b"\ndo end")
-    except ScriptError:
-        file = _of_returning(script)
+    with watched(begin, script):
+        # By itself first, which tells best where it is wrong.
+        state.load(script.name, script.source)
+        try:
+            state.load(script.name, script.source + b"\ndo end")
+        except ScriptError:
+            file = _of_returning(script)
     chunk = _Chunk([*before, file])
     try:
         state.load(CHUNK, chunk.source)

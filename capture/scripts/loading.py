@@ -13,7 +13,7 @@ from capture.errors import ScriptError
 from capture.route import RTCP, SIP
 from capture.script_report import FolderProblem, ScriptReport, said_of
 from capture.script_switches import Off
-from capture.scripts.folder import Begin, Script, unknown_script, unwatched
+from capture.scripts.folder import Begin, Script, unknown_script, unwatched, watched
 from capture.scripts.homer import load_old_scripts, old_services
 from capture.scripts.host import Host
 from capture.scripts.inventory import Inventory, Stamp
@@ -157,7 +157,8 @@ class Loader:
             if switched is not None and switched.holds_for(version.sha256):
                 continue
             try:
-                state.load(version.name, version.source)
+                with watched(self._begin, version):
+                    state.load(version.name, version.source)
             except ScriptError as error:
                 self._note_error(self._reports[version.name], str(error))
             else:

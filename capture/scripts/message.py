@@ -11,7 +11,7 @@ from importlib import resources
 from capture.errors import ScriptError
 from capture.route import RTCP, SIP
 from capture.scripts.at_hand import MessageServices, joined, share_of
-from capture.scripts.folder import Begin, Script, unwatched
+from capture.scripts.folder import Begin, Script, unwatched, watched
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
 from capture.scripts.services import Services
@@ -42,12 +42,8 @@ def load_new_script(
     on_sip, on_rtcp, on_log, on_any, _ = add_message_libraries(state, host)
     _add_service_library(state, script, services, settings)
     services.tables.want(names_in(script.source) | _named_in(settings))
-    top_level = state.load(script.name, script.source)
-    begin(script)
-    try:
-        state.call(top_level)
-    finally:
-        begin(None)
+    with watched(begin, script):
+        state.call(state.load(script.name, script.source))
     defined = _defined(script, state)
     functions: FunctionsByType = {}
     if "on_packet" in defined:

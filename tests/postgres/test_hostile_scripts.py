@@ -168,3 +168,18 @@ async def test_scripts_that_always_fail_are_counted_or_switched_off(
     error = end.report.script("d_error.lua")
     assert error is not None
     assert error.failed == PACKETS
+
+
+@pytest.mark.parametrize("point", ["on_sip", "old"])
+async def test_script_that_takes_minutes_to_compile_is_switched_off(
+    tmp_path: Path, database_url: str, point: str
+) -> None:
+    bad = {"a.lua": f"function {point}() return a{' and a' * 100_000} end"}
+
+    end = await capture(tmp_path, database_url, bad)
+
+    assert_captured(end)
+    assert [life.status for life in end.lives] == [EXIT_STATUS] * 2 + [0]
+    script = end.report.script("a.lua")
+    assert script is not None
+    assert script.state == "switched off"
