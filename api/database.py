@@ -6,7 +6,7 @@ The URL goes to asyncpg as it is, so that what libpq knows (`?host=/socket/direc
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -96,6 +96,11 @@ async def _open(
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, StoreError) as error:
         connection.terminate()
         raise _logged(DatabaseError("the database does not answer as it should"), error) from error
+    except BaseException:
+        # Who asked for it has gone, and nobody else knows of it. Its statement is given up first.
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=ROLL_BACK_S)
+        raise
     return connection
 
 

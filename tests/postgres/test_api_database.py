@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -11,6 +13,7 @@ from api.errors import DatabaseError, DatabaseMismatch, DatabaseTimeout
 from api.health import judge_searching
 from api.settings import SearchSettings
 from tests.support.api import AWAY, add_user, an_api
+from tests.support.database import Server
 from tests.support.postgres_server import PostgresServer
 
 
@@ -144,3 +147,33 @@ async def test_database_that_comes_back_is_used_again() -> None:
     assert while_away.status_code == 503
     assert while_away.json() == {"data": {}, "message": "db data retrieve error"}
     assert afterwards.status_code == 200
+
+
+async def test_connection_that_is_given_up_while_it_begins_is_closed(
+    database_url: str, server: Server
+) -> None:
+    engine = connect(database_url)
+    watching = await asyncpg.connect(server.url)
+    blocker = await asyncpg.connect(database_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("lock table schema_level in access exclusive mode")
+    ours = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'rhapsode-api'"
+    name = urlsplit(database_url).path.removeprefix("/")
+
+    async def until(count: int, query: str) -> None:
+        async with asyncio.timeout(10):
+            while await watching.fetchval(query, name) != count:  # noqa: ASYNC110 (nothing else tells)
+                await asyncio.sleep(0.01)
+
+    opening = asyncio.create_task(engine.connect().start())
+    await until(1, f"{ours} and wait_event_type = 'Lock'")
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+
+    # Not only its statement.
+    await until(0, ours)
+    await transaction.rollback()
+    await blocker.close()
+    await watching.close()
+    await engine.dispose()
