@@ -49,6 +49,8 @@ class FilterScript(msgspec.Struct, frozen=True):
     """It does not run in some worker, which drops the packets that it is for."""
     workers: dict[str, str]
     """The state in each worker that lives, by its journal."""
+    since_us: int
+    """When the first of these was started."""
 
     @property
     def name(self) -> str:
@@ -61,8 +63,8 @@ class FilterScript(msgspec.Struct, frozen=True):
 
     def failing(self, now_us: int) -> ScriptErrors | None:
         """The last error of a script that runs and, as it is now, goes on to fail; None for one that does
-        not."""
-        errors = [each for each in self.counts.errors if not each.is_past]
+        not. Since the last start the settings may have been mended."""
+        errors = [each for each in self.counts.errors if not each.is_past and each.last_us >= self.since_us]
         last = max(errors, key=lambda each: each.last_us, default=None)
         if self.state != "running" or last is None or now_us - last.last_us >= GOES_ON_US:
             return None
@@ -220,6 +222,7 @@ def _script(
         packet=off.packet if off is not None and holds else None,
         is_barrier=any(each.is_barrier for each in living.values()),
         workers={journal: each.state for journal, each in living.items()},
+        since_us=min((each.worker.started_us for each in reports if each.runs), default=0),
     )
 
 

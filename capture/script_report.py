@@ -215,6 +215,8 @@ class WorkerReport(msgspec.Struct):
     journal: str
     """Its name: `0000`."""
     pid: int = msgspec.field(default_factory=os.getpid)
+    started_us: int = 0
+    """When the worker was started."""
     written_us: int = 0
     """When something in it last changed."""
     is_without: bool = False

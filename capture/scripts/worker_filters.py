@@ -64,7 +64,7 @@ class WorkerFilters:
         self._words = words
         self._switches = Switches(self._filters)
         self._services = Services(directory, settings)
-        self._report = WorkerReport(journal_dir.name)
+        self._report = WorkerReport(journal_dir.name, started_us=time.time_ns() // 1000)
         self._before = read_report(self._filters, journal_dir.name)
         self.engine = Engine(
             settings, self._report, words, self._strike, self._services.sayings.fail, self._note_end

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.filters import Filters, FilterScript, put_together, read_filters, warnings_of
+from api.filters import Filters, FilterScript, failures_of, put_together, read_filters, warnings_of
 from capture.script_report import FolderProblem, MemoryReport, Series
 from capture.script_report_files import Reported
 from capture.script_switches import OFF_NAME, SwitchedOff, Switches
@@ -243,6 +243,21 @@ def test_problems_of_the_folder_are_warnings_said_once() -> None:
         "filter scripts: a.lua: is empty",
         "not loaded: b.lua: cannot be read: permission denied",
     ]
+
+
+def test_script_fails_no_more_once_all_workers_were_started_after_its_last_error() -> None:
+    script = a_script()
+    script.count_error(3, "error", "a nil value", 1_000_000)
+
+    def failures(*started_us: int) -> list[str]:
+        reports = [
+            a_report(script, journal=f"000{number}", started_us=each)
+            for number, each in enumerate(started_us)
+        ]
+        return list(failures_of(put_together(reports, {}), 1_000_005))
+
+    assert failures(1_000_000) == failures(1_000_001, 999) == ["failing: mask.lua: line 3: a nil value"]
+    assert failures(1_000_001) == failures(1_000_001, 1_000_002) == []
 
 
 def test_folder_that_cannot_be_read_is_one_warning_for_all_scripts_that_run_on() -> None:

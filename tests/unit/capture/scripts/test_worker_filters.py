@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -537,3 +538,12 @@ def test_nothing_is_dropped_in_place_of_a_script_unless_the_settings_want_it(scr
 
     with scripts.worker() as worker:
         assert not worker.report("a.lua").is_barrier
+
+
+def test_report_says_when_the_worker_was_started(scripts: Scripts) -> None:
+    scripts.save("a.lua", TAG % "one")
+    before_us = time.time_ns() // 1000
+    with scripts.worker() as worker:
+        first = worker.whole_report().started_us
+    with scripts.worker() as worker:
+        assert before_us <= first < worker.whole_report().started_us <= time.time_ns() // 1000
