@@ -21,6 +21,8 @@ _HOUR_MS = 3_600_000
 _STEPS_S = ((2, 60), (8, 300), (50, 3600))
 """Hours of a range, and the step up to there; a day beyond."""
 _DAY_S = 86_400
+_MOST_MS = 2**63 // 1_000_000 - 1
+"""InfluxDB counts nanoseconds in 64 bits, to the year 2262; beyond there is nothing."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RETENTION = re.compile(r"[A-Za-z0-9_]+")
@@ -96,6 +98,7 @@ def field_name(text: str) -> str:
 
 def select(where: Source, fields: Sequence[str], from_ms: int, to_ms: int, limit: int) -> str:
     """The newest mean values of some fields, in steps that follow the range."""
+    from_ms, to_ms = (max(-_MOST_MS, min(_MOST_MS, ms)) for ms in (from_ms, to_ms))
     means = ", ".join(f'mean("{field_name(field)}") AS "{field}"' for field in fields)
     hours = (to_ms - from_ms) // _HOUR_MS
     step_s = next((step_s for most, step_s in _STEPS_S if hours <= most), _DAY_S)

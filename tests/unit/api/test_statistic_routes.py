@@ -88,6 +88,15 @@ async def test_step_follows_the_whole_hours_of_the_range(both: Both, hours: floa
     assert f" GROUP BY time({step}s) " in both.statement
 
 
+async def test_window_ends_where_influxdb_counts_no_further(both: Both) -> None:
+    body = {"param": {"query": [QUERY]}, "timestamp": {"from": -(2**63), "to": 2**63 - 1}}
+    await both.api.client.post(f"{BASE}/data", json=body, headers=USER)
+
+    assert (
+        " WHERE time >= -9223372036853ms AND time <= 9223372036853ms GROUP BY time(86400s)" in both.statement
+    )
+
+
 @pytest.mark.parametrize(("limit", "asked"), [(None, 500), (0, 500), (-5, 500), (7, 7), (10**18, 10_000)])
 async def test_rows_are_bounded(both: Both, limit: int | None, asked: int) -> None:
     await both.post("data", {"limit": limit, "query": [QUERY]})
