@@ -37,6 +37,7 @@ Progress = Callable[[int], None]
 PROGRESS_FRAMES: Final = 512
 _UDP: Final = 17
 _TLS_RECORDS: Final = frozenset([20, 21, 22, 23])
+_NO_HEP: Final = "runs of bytes between HEP packets on TCP"
 _LONGEST_PLAIN: Final = 65_000
 """Of a payload: a HEP packet has 65,535 bytes with its other chunks. A longer one is sent compressed."""
 
@@ -97,7 +98,7 @@ class Traffic:
             yield from self._take(found, frame_us)
 
     def _framer(self) -> "StreamReader":
-        return StreamReader(self.passed_over)
+        return StreamReader(self.passed_over, self.rejected)
 
     def _sensible(self, time_us: int) -> int:
         if EARLIEST_US <= time_us <= self._now_us + DAY_US:
@@ -198,8 +199,9 @@ def _at(packet: Packet, time_us: int) -> Packet:
 class StreamReader:
     """One direction of a TCP connection: HEP or SIP; of TLS and WebSocket only the segments are counted."""
 
-    def __init__(self, passed_over: Counter[str]) -> None:
+    def __init__(self, passed_over: Counter[str], rejected: Counter[str]) -> None:
         self._passed_over = passed_over
+        self._rejected = rejected
         self._framer: Framer | SipFramer | None = None
         self._kind = ""
         """Of what cannot be read."""
@@ -218,12 +220,19 @@ class StreamReader:
         if self._framer is None:
             self._passed_over[self._kind] += 1
             return []
-        return [item for item in self._framer.feed(data) if isinstance(item, bytes)]
+        found = self._framer.feed(data)
+        packets = [item for item in found if isinstance(item, bytes)]
+        if len(packets) < len(found):
+            self._rejected[_NO_HEP] += len(found) - len(packets)
+        return packets
 
     def finish(self) -> None:
         """What comes next may begin in the middle of a packet."""
-        if self._framer is not None:
-            self._framer.finish()
+        if isinstance(self._framer, Framer):
+            if runs := self._framer.finish():
+                self._rejected[_NO_HEP] += len(runs)
+        elif self._framer is not None and self._framer.finish():
+            self._rejected["messages on TCP that are not whole"] += 1
 
 
 def _unreadable(data: bytes) -> str:

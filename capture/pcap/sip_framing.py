@@ -65,10 +65,12 @@ class SipFramer:
         del held[:at]
         return found
 
-    def finish(self) -> None:
-        """Forget what is not whole."""
+    def finish(self) -> bool:
+        """Forget what is not whole; whether that was a message."""
+        was_message = _START.match(self._held) is not None
         self._held.clear()
         self._needed, self._searched = 1, 0
+        return was_message
 
     def _message_bytes(self, at: int) -> int | None:
         """How long the message is that begins here; 0: none does; None: that is still open."""

@@ -58,10 +58,11 @@ class TcpStream:
         return packets
 
     def finish(self) -> list[bytes]:
-        """What waits behind segments that never came."""
+        """What waits behind segments that never came; the stream has ended."""
         packets: list[bytes] = []
         while self._waiting:
             packets += self._cross_hole()
+        self._framer.finish()
         return packets
 
     def _ahead(self, sequence: int) -> int:

@@ -157,6 +157,27 @@ def test_rejected_packets_are_counted_by_their_reason(tmp_path: Path) -> None:
     assert result.report.rejected == {"malformed HEP (length)": 1, "frames that are not whole": 1}
 
 
+def test_what_is_not_whole_on_tcp_is_counted(tmp_path: Path) -> None:
+    hep = a_hep3(payload=a_message(9))
+    message = a_message(1)
+    frames = [
+        ipv4(tcp(message + message[:50], 1, source_port=1), TCP),
+        ipv4(tcp(hep + b"rubbish" + hep + hep[:30], 1, source_port=2), TCP),
+        # A hole of a byte in the middle of the second message.
+        ipv4(tcp(message + message[:60], 1, source_port=3), TCP),
+        ipv4(tcp(message[61:] + message, len(message) + 62, source_port=3), TCP),
+        ipv4(tcp(b"GET / HTTP/1.1\r\nHost: a", 1, source_port=4), TCP),
+    ]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames), retention={"call": "0"})
+
+    assert result.report.inserted == 5
+    assert result.report.rejected == {
+        "messages on TCP that are not whole": 2,
+        "runs of bytes between HEP packets on TCP": 2,
+    }
+
+
 def test_tls_and_websocket_are_counted_and_not_read(tmp_path: Path) -> None:
     upgrade = b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
     frames = [
