@@ -165,15 +165,52 @@ class Question:
 
 
 def transaction(call_ids: set[str], messages: list[Sent]) -> list[int]:
-    """The times of all messages of these calls, and of those that a correlation id joins to them."""
-    correlated = "protocol_header.correlation_id"
-    own = [message.fields for message in messages if message.fields["sid"] in call_ids]
-    legs = call_ids | {fields[correlated] for fields in own}
-    return [
-        message.time_us
+    """The times of all messages of these calls of `1_call`, and of those that its rules join to them: other
+    legs, then log lines and RTCP of every leg."""
+    wanted = _with_other_legs(call_ids)
+    calls = [message for message in messages if message.key.startswith("1_") and _sid(message) in wanted]
+    named = _values("data_header.callid", calls)
+    legs = _with_other_legs(call_ids | _values(_CORRELATED, calls))
+    joined = [
+        message
         for message in messages
-        if message.fields["sid"] in legs or message.fields[correlated] in legs
+        if message.key == "1_call" and (_sid(message) in legs or message.fields[_CORRELATED] in legs)
     ]
+    told = _values("sid", joined)
+    if named:
+        names = _with_other_legs(named | told)
+        joined += [
+            message
+            for message in messages
+            if message.key == "1_call" and message.fields["data_header.callid"] in names
+        ]
+        told = named | _values("sid", joined)
+        joined += [
+            message
+            for message in messages
+            if message.key in ("100_default", "5_default") and _sid(message) in told
+        ]
+    there = {id(message) for message in calls + joined}
+    return [message.time_us for message in messages if id(message) in there]
+
+
+_CORRELATED = "protocol_header.correlation_id"
+_LEG = "_b2b-1"
+
+
+def _sid(message: Sent) -> Value:
+    return message.fields["sid"]
+
+
+def _values(name: str, messages: list[Sent]) -> set[str]:
+    return {str(message.fields[name]) for message in messages if message.fields[name] not in (None, "")}
+
+
+def _with_other_legs(ids: set[str]) -> set[str]:
+    legs = ids | {session_id + _LEG for session_id in ids}
+    while shorter := {leg.removesuffix(_LEG) for leg in legs} - legs:
+        legs |= shorter
+    return legs - {""}
 
 
 def make_question(random: Random, messages: list[Sent]) -> Question:
