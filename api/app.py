@@ -39,6 +39,7 @@ from api.routes import (
     users,
 )
 from api.routes.grafana_pages import grafana_pages
+from api.routes.ui import ui_routes
 from api.settings import ApiOptions
 
 METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
@@ -64,6 +65,8 @@ def create_app(options: ApiOptions) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is as unknown as any other, and a redirect would lose a body.
         redirect_slashes=False,
+        # Paths have the prefix in them, wherever the description was read.
+        servers=[{"url": "/"}],
     )
     app.state.context = context
     install_handlers(app)
@@ -88,7 +91,10 @@ def create_app(options: ApiOptions) -> FastAPI:
         app.include_router(router, prefix=context.base_path)
     app.include_router(grafana_pages(context))
     app.include_router(status.router)
+    # Before the page of the API, which is what `/` shows without a web UI.
+    app.include_router(ui_routes(context))
     app.include_router(docs.router)
+    app.include_router(docs.description_routes(context))
     # The last one added is the outermost.
     app.add_middleware(Edge)
     app.add_middleware(

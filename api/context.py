@@ -1,9 +1,11 @@
 """What one application of the API holds from its first request to its last."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import Depends, Request
@@ -28,8 +30,12 @@ from api.records.store import find_rows
 from api.schemas.rows import RowShape
 from api.search.run import Searcher
 from api.settings import ApiOptions, SearchSettings
+from api.ui.build import read_build
+from api.ui.site import Site
 from capture.errors import ConfigError
 from capture.route import MessageClass
+
+log = logging.getLogger(__name__)
 
 HEALTH_TIMEOUT_S = 3
 
@@ -58,6 +64,8 @@ class ApiContext:
         self.tshark = Tshark(options.tshark)
         self.home_dashboard = _read_json(options.ui.home_dashboard)
         """What users begin with in place of the program's own; None: that one."""
+        self.site, self.ui_trouble = _read_site(options)
+        """The web UI, and why there is none though the settings name one."""
         self._token_key: bytes | None = None
         self._key_lock = asyncio.Lock()
 
@@ -125,6 +133,22 @@ def _read_json(path: Path | None) -> Any:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no JSON object")
     return value
+
+
+def _read_site(options: ApiOptions) -> tuple[Site | None, str | None]:
+    """A build that cannot be read is no reason to answer nobody: capturing goes on, and so do scripts."""
+    if options.ui.dir is None:
+        return None, None
+    try:
+        build = read_build(options.ui.dir)
+    except ConfigError as error:
+        log.error("%s", error)
+        return None, str(error)
+    frames = list(options.ui.frames)
+    if options.grafana.url is not None:
+        parts = urlsplit(options.grafana.url)
+        frames.append(f"{parts.scheme}://{parts.netloc}")
+    return Site(build, options.http.prefix, tuple(frames)), None
 
 
 def get_context(request: Request) -> ApiContext:

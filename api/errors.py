@@ -21,6 +21,7 @@ ApiError
 ├── UnknownImport            no import has this label
 ├── ImportsUnavailable       imports are out of reach from here
 ├── FiltersUnavailable       filter scripts are out of reach from here
+├── UiUnavailable            the web UI that the settings name cannot be read
 ├── ForeignPage              a page of another site has sent the request
 ├── NotConfigured            the settings name no such server
 ├── UpstreamError            another server (Prometheus, Loki, InfluxDB, Grafana) failed us
@@ -148,6 +149,13 @@ class UnknownImport(ApiError):
 
 class ImportsUnavailable(ApiError):
     """The journal of imports is on another machine, or cannot be written."""
+
+
+class UiUnavailable(ApiError):
+    """There should be a web UI, and there is none."""
+
+    def __init__(self) -> None:
+        super().__init__("the web UI cannot be shown: the log and /health say why")
 
 
 class ForeignPage(ApiError):

@@ -46,7 +46,11 @@ class Health(msgspec.Struct):
 
 
 def judge(
-    journals: list[Journal] | None, search: Part, now_us: int | None = None, filters: Filters | None = None
+    journals: list[Journal] | None,
+    search: Part,
+    now_us: int | None = None,
+    filters: Filters | None = None,
+    ui_trouble: str | None = None,
 ) -> Health:
     """The whole from its parts; None for journals that are elsewhere."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
@@ -55,6 +59,8 @@ def judge(
     warnings = [] if journals is None else list(_warnings(journals, now_us))
     if filters is not None:
         warnings += [*warnings_of(filters), *failures_of(filters, now_us)]
+    if ui_trouble is not None:
+        warnings.append(ui_trouble)
     if not all(part.ok for part in (receive, store, search) if part is not None):
         return Health("failing", receive, store, search, warnings)
     return Health("warning" if warnings else "ok", receive, store, search, warnings)

@@ -56,9 +56,27 @@ class HttpSettings(Part):
     node_name: str = Field(default="LocalNode", min_length=1, description="name of this data node in answers")
 
 
+def _origin(url: str) -> str:
+    """A scheme, a host and perhaps a port, which is all that a browser tells sites apart by."""
+    if not re.fullmatch(
+        r"https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?", url
+    ):
+        raise ValueError("a site is http:// or https://, a host and perhaps a port, and nothing else")
+    return url
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
 class UiSettings(Part):
     """The web UI."""
 
+    dir: Path | None = Field(
+        default=None, description="directory or `.tar.gz` with a build of the web UI; none: it is not served"
+    )
+    frames: tuple[Origin, ...] = Field(
+        default=(), description="other sites that dashboards may show in frames, beside Grafana"
+    )
     home_dashboard: Path | None = Field(
         default=None, description="JSON file with the dashboard that users begin with"
     )

@@ -30,7 +30,7 @@ async def show_health(context: Context) -> JsonAnswer:
     data_dir = context.options.data_dir
     journals = None if data_dir is None else await asyncio.to_thread(read_journals, data_dir)
     filters = None if data_dir is None else await asyncio.to_thread(read_filters, data_dir)
-    health = judge(journals, search, filters=filters)
+    health = judge(journals, search, filters=filters, ui_trouble=context.ui_trouble)
     return JsonAnswer(health, 503 if health.status == "failing" else 200, {"Cache-Control": "no-store"})
 
 

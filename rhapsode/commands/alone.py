@@ -18,6 +18,7 @@ from rhapsode.commands.options import (
     HttpKey,
     LuaDir,
     Metrics,
+    UiDir,
     Workers,
 )
 from rhapsode.commands.up import say
@@ -89,6 +90,7 @@ def api(
     config: Config = None,
     http_cert: HttpCert = None,
     http_key: HttpKey = None,
+    ui_dir: UiDir = None,
 ) -> None:
     """Only answer: the HTTP API, on any machine that reaches the database."""
     settings = _start(
@@ -98,6 +100,7 @@ def api(
             "data_dir": data_dir,
             "database_url": database_url,
             "web": {"cert": http_cert, "key": http_key},
+            "ui": {"dir": ui_dir},
         },
         config,
     )

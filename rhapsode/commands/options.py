@@ -51,6 +51,15 @@ HttpCert = Annotated[
 HttpKey = Annotated[
     Path | None, typer.Option("--http-key", metavar="FILE", help="PEM private key.", show_default=False)
 ]
+UiDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--ui-dir",
+        metavar="DIR",
+        help="Directory or .tar.gz with a build of the Homer web UI, to serve it.",
+        show_default=False,
+    ),
+]
 LuaDir = Annotated[
     Path | None,
     typer.Option("--lua-dir", metavar="DIR", help="Directory of filter scripts.", show_default=False),

@@ -14,6 +14,7 @@ from rhapsode.commands.options import (
     HttpCert,
     HttpKey,
     LuaDir,
+    UiDir,
     Workers,
 )
 from rhapsode.logs import set_up_logs
@@ -41,6 +42,7 @@ def up(
     workers: Workers = None,
     http_cert: HttpCert = None,
     http_key: HttpKey = None,
+    ui_dir: UiDir = None,
 ) -> None:
     """Start everything: intake, workers, API and, without --database-url, the embedded PostgreSQL.
 
@@ -57,6 +59,7 @@ def up(
             "lua_dir": lua_dir,
             "workers": workers,
             "web": {"cert": http_cert, "key": http_key},
+            "ui": {"dir": ui_dir},
         },
         config,
     )
