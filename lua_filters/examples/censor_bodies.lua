@@ -16,7 +16,10 @@ end
 
 function on_sip(message)
     -- A request goes by either, for its CSeq may be missing or say something else.
-    if methods[message.method] or methods[message.cseq_method] then
+    local method, cseq_method = (message.method or ""):upper(), message.cseq_method or ""
+    -- What has neither, or something odd instead, may be anything.
+    local is_known = (method .. cseq_method):sub(1, 100):find("^%w+$")
+    if methods[method] or methods[cseq_method] or not is_known then
         redact_body()
     elseif keys and message.body then
         redact_sdp_keys()

@@ -15,6 +15,12 @@ test("a MESSAGE whose CSeq is missing or says something else is hidden too", fun
     end
 end)
 
+test("a message of which nothing can be read is hidden, or fails", function()
+    assert_equal(run(raw("message sip:bob@example.com SIP/2.0\r\n\r\nsecret")).body, "xxxxxx")
+    assert_equal(run(raw("Call-ID: 1\r\n\r\nsecret")).body, "xxxxxx")
+    assert_error(raw('{"payload": "MESSAGE sip:bob@example.com SIP/2.0\\r\\n\\r\\nsecret'), "JSON")
+end)
+
 test("the answer to a MESSAGE is hidden", function()
     assert_equal(run(sip{ status = 200, cseq_method = "MESSAGE", body = "thanks" }).body, "xxxxxx")
 end)

@@ -37,7 +37,8 @@ end
 function on_sip(message)
     if #domains > 0 then
         local from, to = message.from_domain or "", message.to_domain or ""
-        if not (domains[from:lower()] or domains[to:lower()]) then
+        local is_known = from ~= "" or to ~= ""
+        if is_known and not (domains[from:lower()] or domains[to:lower()]) then
             return
         end
     end

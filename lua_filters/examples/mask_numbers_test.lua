@@ -34,3 +34,9 @@ test("other domains stay", function()
     assert_unchanged(run(sip{ from = "030123@example.org", to = "030124@example.net" }))
     assert_equal(run(sip{ from = "030123@example.org", to = "030124@EXAMPLE.com" }).from_user, "***123")
 end)
+
+test("a message of which nothing can be read does not pass for one of another domain", function()
+    settings{ domains = "example.com" }
+
+    assert_error(raw('{"payload": "INVITE sip:030123@example.com SIP/2.0\\r\\n'), "JSON")
+end)
