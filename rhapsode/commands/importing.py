@@ -1,6 +1,7 @@
 """`rhapsode import`: capture files into the store, listed and deleted by their labels."""
 
 import asyncio
+import codecs
 import getpass
 import sys
 import time
@@ -75,6 +76,8 @@ def _import(settings: Settings, path: Path, label: str, *, to_now: bool) -> bool
     from capture.pcap.files import open_capture
     from rhapsode.lock import holders_of
 
+    # While we may look where Python is, which the account of the service perhaps may not.
+    codecs.lookup("ascii")
     runs = bool(holders_of(settings.data_dir / "lock"))
     # Where nothing runs, nothing is stored, however long one waits.
     imports = settings.imports if runs else settings.imports.model_copy(update={"wait_s": 0.0})

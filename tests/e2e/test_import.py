@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,23 @@ def test_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert f"there is no data directory {tmp_path / 'none'}" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for another account")
+def test_root_imports_files_of_its_own_for_the_account_of_the_service(tmp_path: Path) -> None:
+    account = 12345
+    path = a_file(tmp_path / "calls.pcap", sip_frames(2))
+    path.chmod(0o600)
+    with tempfile.TemporaryDirectory() as name:
+        # That account may enter none of pytest's own directories.
+        Path(name).chmod(0o755)
+        data_dir = Path(name) / "data"
+        data_dir.mkdir()
+        os.chown(data_dir, account, account)
+
+        done = run("import", path, "--data-dir", data_dir, "--label", "by-root")
+
+        assert done.returncode == 0, done
+        made = list(data_dir.rglob("*"))
+        assert {file.stat().st_uid for file in made} == {account}
+        assert any(file.name.endswith(".segment") for file in made)
