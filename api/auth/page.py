@@ -6,7 +6,6 @@ The cookie holds the token of the login, so it ends with it, and goes to one pat
 
 import time
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 
@@ -52,10 +51,14 @@ def keep_page_login(request: Request, response: Response, caller: Caller, path: 
 def _refuse_foreign(request: Request) -> None:
     """A cookie goes along whoever makes the browser send a request, and another port is the same site.
 
-    Browsers say where a request comes from: over HTTPS always, otherwise with everything that is no GET.
+    Browsers say where a request comes from: over HTTPS and from this machine always, and then no proxy on the
+    way has changed it as it may change the host; otherwise with everything that is no GET.
     """
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise ForeignPage
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    came_from = request.headers.get("sec-fetch-site")
+    if came_from is not None:
+        is_ours = came_from in ("same-origin", "none")
+    else:
+        origin = request.headers.get("origin")
+        is_ours = origin is None or origin.partition("://")[2] == request.headers.get("host")
+    if not is_ours:
         raise ForeignPage
