@@ -76,10 +76,7 @@ class Searcher:
         )
 
     def has_room(self) -> bool:
-        """Whether a connection is free, and another one after that: nobody else is to wait for this one.
-
-        True until the next await, so that who asks for a connection at once need not wait for it.
-        """
+        """Whether a connection is free, and another one after that: nobody else is to wait for this one."""
         pool = self._engine.pool
         return isinstance(pool, QueuePool) and pool.checkedout() + 1 < pool.size()
 
@@ -186,16 +183,19 @@ class Session:
 
         async def follow_beside() -> None:
             async with self._searcher.snapshot() as snapshot:
+                busy.add(asyncio.current_task())
                 await follow(snapshot)
 
+        busy: set[asyncio.Task[None] | None] = set()
         beside: list[asyncio.Task[None]] = []
         try:
             while len(beside) < min(MAX_BESIDE, len(ahead) - 1) and self._searcher.has_room():
                 beside.append(asyncio.create_task(follow_beside()))
-                # Its connection is taken before the next one is asked for.
+                # So that it has asked for its connection before the next one does.
                 await asyncio.sleep(0)
             await follow(self.snapshot)
-            await asyncio.gather(*beside)
+            # Who has no connection yet, or could get none, has nothing left to do.
+            await asyncio.gather(*[task for task in beside if task in busy])
         finally:
             for task in beside:
                 # Once only: the second time it would break off the end of its transaction.

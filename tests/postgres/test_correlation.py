@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from api.settings import SearchSettings
 from capture.hep.packet import Packet
 from capture.route import MessageClass
 from tests.support.api import add_user, an_api
+from tests.support.database import Server
 from tests.support.searching import a_searcher
 from tests.support.stored import a_packet, store
 
@@ -275,6 +277,21 @@ async def test_searches_run_at_the_same_time_and_are_given_up_together(database_
     assert len(await found(searcher, "a", *SEARCHES)) == 4
     await connection.close()
     await watcher.close()
+
+
+async def test_connection_that_is_not_to_be_had_is_done_without(
+    database_url: str, searcher: Searcher, server: Server
+):
+    reports = [other(index, kind, "alice") for index, kind in enumerate([5, 35, 100], 1)]
+    await store(database_url, [sip(0, "a"), *reports])
+    # From now on it has one connection, and gets no other.
+    await found(searcher, "a")
+    name = urlsplit(database_url).path.removeprefix("/")
+    server.execute(f'alter database "{name}" allow_connections false')
+
+    shown = await found(searcher, "a", *SEARCHES)
+
+    assert shown == ["1_call a", "5_default alice", "35_default alice", "100_default alice"]
 
 
 async def test_deadline_cuts_rules_off_and_keeps_the_call(database_url: str):
