@@ -19,6 +19,7 @@ from capture.scripts.entry_points import EntryPoint
 from capture.scripts.folder import Begin, Script, unwatched, watched, without_helpers
 from capture.scripts.host import Host
 from capture.scripts.lua import Function, LuaState, Service, Value
+from capture.scripts.saying import MOST_BYTES
 from capture.scripts.services import Services
 
 CHUNK = "*.lua"
@@ -315,7 +316,8 @@ class _Joined:
         name = file.decode("utf-8", "replace")
         if name == CHUNK:
             name, line = self._chunk.origin(line) or (name, line)
-        self._say(level.decode(), self._chunk.translate(words.decode("utf-8", "replace")), name, line)
+        text = words[:MOST_BYTES].decode("utf-8", "replace")
+        self._say(level.decode(), self._chunk.translate(text), name, line)
 
 
 def hash_string(algorithm: bytes, text: bytes) -> bytes:

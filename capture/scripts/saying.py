@@ -19,6 +19,8 @@ MOST_LINES = 5
 WINDOW_S = 60.0
 MOST_CHARS = 1000
 """Of a line of the log; what is longer is cut."""
+MOST_BYTES = 4 * MOST_CHARS + 1
+"""Of text of which no more will be seen than that, and that it is longer."""
 MOST_PLACES = 1000
 """Told apart; beyond that all are one place, lest names that a script makes up fill the memory."""
 

@@ -29,6 +29,8 @@ AT_ONCE_BYTES = 256 * 1024
 """A file that no script names in its text is read when it is first looked up, if it is no larger: at worst,
 with 65,000 lines, that takes 0.2 s of the one second that a script has for a packet."""
 LOOK_S = 1.0
+_MOST_PATH_BYTES = 1000
+"""Of the name that a script gives: each folder in it is looked at."""
 _MOST_NAME_CHARS = 255
 _MOST_WORDS_CHARS = 500
 
@@ -184,8 +186,9 @@ class Tables:
         """Where a file is, links followed; why it cannot be used, in words."""
         if self._folder is None:
             return "is not there: there is no folder of scripts"
-        place = PurePosixPath(os.fsdecode(name))
-        if not name or b"\0" in name or place.is_absolute() or ".." in place.parts:
+        is_name = 0 < len(name) <= _MOST_PATH_BYTES and b"\0" not in name
+        place = PurePosixPath(os.fsdecode(name) if is_name else "/")
+        if place.is_absolute() or ".." in place.parts:
             return "is not a file below the folder of scripts"
         if place.suffix.lower() not in SUFFIXES:
             return "is neither a .csv nor a .json file"

@@ -7,6 +7,7 @@ be, which becomes an error at the script's line. Knows no message.
 import hashlib
 
 from capture.scripts.lua import Value
+from capture.scripts.saying import MOST_BYTES
 from capture.scripts.services import Services
 from capture.text import to_text
 
@@ -30,7 +31,7 @@ class WorkerServices:
         return _refused(self._services.metrics.observe(self._script, name, value, labels))
 
     def say(self, level: bytes, words: bytes, line: int) -> Outcome:
-        self._services.sayings.say(level.decode(), to_text(words), self._script, line)
+        self._services.sayings.say(level.decode(), to_text(words[:MOST_BYTES]), self._script, line)
         return None
 
     def cache_get(self, key: bytes) -> Outcome:

@@ -69,8 +69,10 @@ for name in gmatch("bit coroutine math os string table", "%a+") do
     modules[name] = { value = environment[name] }
 end
 
+local LONGEST_NAME = 255
+
 local function is_module_name(name)
-    if not find(name, "^[%w_./-]+$") then
+    if #name > LONGEST_NAME or not find(name, "^[%w_./-]+$") then
         return false
     end
     for part in gmatch(gsub(name, "[./]", "\n") .. "\n", "([^\n]*)\n") do
@@ -111,7 +113,7 @@ function environment.require(name)
         error(format("require: the name of a module expected, not a %s", type(name)), 2)
     end
     if not is_module_name(name) then
-        error(format("require: %s is no name of a module in the script folder", name), 2)
+        error(format("require: %s is no name of a module in the script folder", sub(name, 1, LONGEST_NAME)), 2)
     end
     local module = modules[name]
     if module == LOADING then

@@ -8,6 +8,7 @@ from capture.errors import ScriptError
 from capture.scripts.folder import make_script
 from capture.scripts.homer import load_old_scripts
 from capture.scripts.lua import Limits, LuaState
+from capture.scripts.saying import MOST_BYTES
 from tests.support.drafts import a_draft
 from tests.support.old_scripts import OldFolder, Table, run
 
@@ -314,6 +315,15 @@ def test_line_that_there_is_not_is_left_as_a_script_has_it(number: str) -> None:
     with pytest.raises(ScriptError) as caught:
         folder.run(a_draft())
 
-    assert folder.said == [("info", f"*.lua:{number}: oh", "a.lua", 1)]
+    assert folder.said == [("info", f"*.lua:{number}: oh"[:MOST_BYTES], "a.lua", 1)]
     assert caught.value.words.startswith(("oh", f"*.lua:{number[:1000]}"))
     assert caught.value.line is None
+
+
+def test_long_text_that_is_logged_is_cut_before_it_is_looked_through() -> None:
+    folder = OldFolder(a="function say() Print(('*.lua:1 '):rep(1000000)) end")
+
+    folder.run(a_draft())
+
+    assert folder.said[0][1].startswith("a.lua:1 a.lua:1 ")
+    assert len(folder.said[0][1]) < 10_000

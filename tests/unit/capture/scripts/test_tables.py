@@ -287,6 +287,7 @@ def test_table_that_comes_later_is_found(folder: Folder) -> None:
         ("/etc/passwd.csv", "is not a file below the folder of scripts"),
         ("", "is not a file below the folder of scripts"),
         ("a\0.csv", "is not a file below the folder of scripts"),
+        ("x/" * 500 + ".csv", "is not a file below the folder of scripts"),
         ("mask.lua", "is neither a .csv nor a .json file"),
         ("passwd", "is neither a .csv nor a .json file"),
         ("out.csv", "is a link that leads out of the folder of scripts"),
