@@ -135,6 +135,18 @@ async def test_every_class_is_asked_and_times_order_them(database_url: str, api:
     assert [arrow["method_text"] for arrow in data["calldata"]] == ["INVITE", "LOG", "RTCP"]
 
 
+async def test_log_line_and_report_open_the_call_that_they_are_about(database_url: str, api: Api):
+    await store(
+        database_url, [sip(0, "a"), other(1, 100, "a", b"a log line"), other(2, 5, "a", b"{}"), sip(3, "b")]
+    )
+
+    for key, own in (("100_default", "100_default"), ("5_default", "5_default")):
+        param = {"search": {key: {"callid": ["a"]}}}
+        messages = (await ask(api, **param)).json()["data"]["messages"]
+
+        assert [message["profile"] for message in messages] == ["1_call", own]
+
+
 async def test_legs_are_joined_whichever_one_is_opened(database_url: str, api: Api):
     a_leg, b_leg = sip(0, "a"), sip(1000, "b", correlation_id=b"a")
     c_leg, sems = sip(2000, "c", correlation_id=b"a"), sip(3000, "a_b2b-1")
