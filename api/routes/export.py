@@ -20,7 +20,15 @@ from api.routes.correlated import find_calls
 from api.schemas.common import REFUSED, DataError, PlainError
 from api.schemas.export import LinkAnswer, ShareLink, shown_at
 from api.schemas.search import TRANSACTION_EXAMPLE, SearchObject, call_ids_of, strict_classes_of
-from api.wire import JsonAnswer, JsonSchema, Responses, describe_answer, describe_body, json_body
+from api.wire import (
+    JsonAnswer,
+    JsonSchema,
+    Responses,
+    describe_answer,
+    describe_body,
+    describe_path,
+    json_body,
+)
 
 router = APIRouter(tags=["export"])
 
@@ -129,7 +137,12 @@ async def export_stenographer(user: CurrentUser) -> None:
     raise NotBuilt("export from Stenographer")
 
 
-@router.get("/export/action/{name}", status_code=501, responses=NOT_BUILT)
+@router.get(
+    "/export/action/{name}",
+    status_code=501,
+    responses=NOT_BUILT,
+    openapi_extra=describe_path(name="Which diagnostics"),
+)
 async def export_diagnostics(user: CurrentUser) -> None:
     """Diagnostics of a commercial edition: not there. `/health` and `/metrics` are."""
     raise NotBuilt("export of diagnostics")
