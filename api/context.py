@@ -28,8 +28,9 @@ from api.records.mappings import correlation_rules
 from api.records.remembered import Remembered
 from api.records.store import find_rows
 from api.schemas.rows import RowShape
+from api.search.nodes import Nodes
 from api.search.run import Searcher
-from api.settings import ApiOptions, SearchSettings
+from api.settings import ApiOptions, NodeSettings, SearchSettings
 from api.ui.build import read_build
 from api.ui.site import Site
 from capture.errors import ConfigError
@@ -55,6 +56,15 @@ class ApiContext:
         self.servers = Servers(options)
         self._rules = Remembered(self._read_rules)
         self._aliases = Remembered(self._read_aliases)
+        self._node_engines = {
+            name: connect(node.url.get_secret_value(), _limits(options.search, node))
+            for name, node in options.nodes.items()
+        }
+        others = [
+            Searcher(engine, _limits(options.search, options.nodes[name]), options.custom_headers, name)
+            for name, engine in self._node_engines.items()
+        ]
+        self.nodes = Nodes([self.searcher, *others])
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
         self.standings = Standings(self.engine)
@@ -72,7 +82,7 @@ class ApiContext:
     def mapping_defaults(self) -> list[dict[str, Any]]:
         """The mappings that follow from the program, with the tags of scripts that are known now."""
         options = self.options
-        return mapping_rows(options.http.node_name, options.custom_headers, self.searcher.script_names.known)
+        return mapping_rows(options.http.node_name, options.custom_headers, self.nodes.script_names)
 
     def settings_changed(self) -> None:
         """What is known of settings is old."""
@@ -117,7 +127,9 @@ class ApiContext:
         await self.audit.close()
         await self.api_tokens.close()
         await self.servers.close()
-        await self.searcher.close()
+        await self.nodes.close()
+        for engine in self._node_engines.values():
+            await engine.dispose()
         await self.engine.dispose()
         await self.health_engine.dispose()
 
@@ -149,6 +161,16 @@ def _read_site(options: ApiOptions) -> tuple[Site | None, str | None]:
         parts = urlsplit(options.grafana.url)
         frames.append(f"{parts.scheme}://{parts.netloc}")
     return Site(build, options.http.prefix, tuple(frames)), None
+
+
+def _limits(search: SearchSettings, node: NodeSettings) -> SearchSettings:
+    """Of searches on another data node."""
+    return search.model_copy(
+        update={
+            "deadline_s": node.deadline_s,
+            "statement_timeout_s": min(search.statement_timeout_s, node.deadline_s),
+        }
+    )
 
 
 def get_context(request: Request) -> ApiContext:

@@ -231,6 +231,18 @@ class TsharkSettings(Part):
     at_once: int = Field(default=2, ge=1, le=64, description="messages that are taken apart at once")
 
 
+class NodeSettings(Part):
+    """Another installation whose messages are searched too, by its database."""
+
+    url: SecretStr = Field(description="PostgreSQL URL of the node; its user needs no more than to read")
+    deadline_s: Seconds = Field(
+        default=10, description="longest time for its part of an answer; it is missing after that"
+    )
+
+
+NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
+
+
 class ApiOptions(Part):
     """All that the API process needs."""
 
@@ -245,6 +257,8 @@ class ApiOptions(Part):
     loki: LokiSettings = LokiSettings()
     influxdb: InfluxdbSettings = InfluxdbSettings()
     grafana: GrafanaSettings = GrafanaSettings()
+    nodes: dict[NodeName, NodeSettings] = {}
+    """By their names in answers, which differ in more than case, also from `http.node_name`."""
     custom_headers: tuple[str, ...] = ()
     tshark: TsharkSettings = TsharkSettings()
     imports: ImportSettings = ImportSettings()

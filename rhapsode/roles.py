@@ -98,6 +98,7 @@ def run_api(settings: Settings, database_url: str, sock: socket.socket, *, alone
             auth=settings.auth,
             ui=settings.ui,
             search=settings.search,
+            nodes=settings.nodes,
             prometheus=settings.prometheus,
             loki=settings.loki,
             influxdb=settings.influxdb,

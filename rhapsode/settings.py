@@ -28,6 +28,8 @@ from api.settings import (
     HttpSettings,
     InfluxdbSettings,
     LokiSettings,
+    NodeName,
+    NodeSettings,
     PrometheusSettings,
     SearchSettings,
     TsharkSettings,
@@ -97,6 +99,9 @@ class Settings(BaseSettings):
     lua_dir: Path | None = Field(default=None, description="directory of the filter scripts")
     workers: int = Field(
         default=1, ge=1, le=64, description="worker processes, each with a journal of its own"
+    )
+    nodes: dict[NodeName, NodeSettings] = Field(
+        default={}, description="other installations that are searched too, by their names in answers"
     )
     log: LogSettings = LogSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -168,7 +173,16 @@ def load_settings(
         raise SettingsError(_first_error(error)) from None
     if (settings.web.cert is None) != (settings.web.key is None):
         raise SettingsError("web.cert and web.key belong together: one of them is missing")
+    _check_node_names(settings)
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+
+
+def _check_node_names(settings: Settings) -> None:
+    names = [settings.web.node_name, *settings.nodes]
+    if len({name.lower() for name in names}) < len(names):
+        raise SettingsError(
+            f"nodes: names have to differ in more than case, also from web.node_name ({names[0]})"
+        )
 
 
 def setting_names(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.database import database_url, empty_database_url, server
+from tests.support.database import another_database_url, database_url, empty_database_url, server
 
-__all__ = ["database_url", "empty_database_url", "server"]
+__all__ = ["another_database_url", "database_url", "empty_database_url", "server"]
 
 SLOW_LAYERS = tuple(Path(__file__).parent / layer for layer in ("postgres", "e2e", "live"))
 """They start a database or the real processes."""

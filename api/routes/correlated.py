@@ -11,7 +11,7 @@ from api.schemas.search import SearchObject, answer_headers, call_ids_of, strict
 from api.search.decide import Found
 from api.search.fields import class_fields
 from api.search.rules import Rules, read_rules
-from api.search.transaction import Calls, find_transaction
+from api.search.transaction import Calls
 from capture.route import MessageClass
 
 
@@ -24,6 +24,8 @@ class Correlated(NamedTuple):
     """What the answer says about itself."""
     call_ids: list[str]
     """Those that were asked for."""
+    missing: list[str]
+    """Data nodes that have not answered."""
 
 
 async def find_calls(request: Request, context: ApiContext, body: SearchObject) -> Correlated:
@@ -34,15 +36,16 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
         call_ids = call_ids_of(value)
         if call_ids:
             asked.append(Calls(message_class, call_ids, await _rules(context, message_class)))
-    found = find_transaction(
-        context.searcher,
-        asked if body.asks_node(options.http.node_name) else [],
+    finding = context.nodes.transaction(
+        body.nodes,
+        asked,
         *body.window,
         limit=options.search.transaction_limit,
         without=body.parameters.whitelist or (),
         deduplicate=options.search.deduplicate,
     )
-    page, warnings = await unless_gone(request, found)
+    page, missing, found_warnings = await unless_gone(request, finding)
+    warnings = [*found_warnings]
     warnings += [warning for calls in asked for warning in calls.rules.warnings]
     unreadable = sum(found.note is not None for found in page.rows)
     if unreadable:
@@ -50,19 +53,20 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
     skipped = [name for calls in asked for name in calls.rules.skipped]
     return Correlated(
         oldest_first(page.rows),
-        answer_headers(page.incomplete, warnings, skipped),
+        answer_headers(page.incomplete, warnings, skipped, missing),
         [call_id for calls in asked for call_id in calls.ids],
+        list(missing),
     )
 
 
 async def _rules(context: ApiContext, message_class: MessageClass) -> Rules:
-    options, names = context.options, context.searcher.script_names
+    options, nodes = context.options, context.nodes
     given = await context.correlation_mapping(message_class)
 
     def read() -> Rules:
-        fields = {c: class_fields(c, options.custom_headers, names.known) for c in MessageClass}
+        fields = {c: class_fields(c, options.custom_headers, nodes.script_names) for c in MessageClass}
         return read_rules(message_class, given, fields)
 
     rules = read()
     # A field that is not known may be one that a filter script has begun to set.
-    return read() if rules.warnings and await names.refresh() else rules
+    return read() if rules.warnings and await nodes.refresh_script_names() else rules

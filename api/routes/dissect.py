@@ -33,7 +33,7 @@ Body = Annotated[SearchObject, Depends(json_body(SearchObject))]
 )
 async def dissect_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, taken apart; `X-Rhapsode-Warning` says why where that cannot be."""
-    page = await messages_by_id(request, user, context, body)
+    page, missing, _ = await messages_by_id(request, user, context, body)
     found = oldest_first(page.rows)
     warnings: list[str] = []
     if len(found) > MOST_MESSAGES:
@@ -54,5 +54,5 @@ async def dissect_message(request: Request, user: CurrentUser, context: Context,
         return decoded
 
     data = await unless_gone(request, dissect_all())
-    headers = answer_headers(page.incomplete, list(dict.fromkeys(warnings)))
+    headers = answer_headers(page.incomplete, list(dict.fromkeys(warnings)), missing=missing)
     return JsonAnswer(DissectAnswer(len(data), data), 201, headers)

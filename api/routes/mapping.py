@@ -99,7 +99,7 @@ async def show_mapping(request: Request, user: CurrentUser, context: Context) ->
 
 
 async def _defaults(context: ApiContext) -> list[Values]:
-    await context.searcher.script_names.refresh()
+    await context.nodes.refresh_script_names()
     return context.mapping_defaults()
 
 

@@ -54,8 +54,8 @@ VERSION: Responses = {
 )
 async def list_nodes(user: CurrentUser, context: Context) -> JsonAnswer:
     """The data nodes; `value` goes into `param.location.node` of a search."""
-    name = context.options.http.node_name
-    return JsonAnswer(NodesAnswer([Node(name.lower(), name)], 1))
+    nodes = [Node(name.lower(), name, online) for name, online in await context.nodes.online()]
+    return JsonAnswer(NodesAnswer(nodes, len(nodes)))
 
 
 @router.get(
@@ -106,12 +106,6 @@ async def list_tables(user: CurrentUser) -> JsonAnswer:
 async def copy_tables(user: AdminUser) -> JsonAnswer:
     """Copying settings from one node to another, which there is not: they are in one database."""
     raise NotBuilt("copying settings between nodes")
-
-
-@router.get("/export/action/{what}", responses=NOT_HERE, openapi_extra=describe_path(what="Such as `logs`"))
-async def export_diagnostics(user: AdminUser) -> JsonAnswer:
-    """Homer's bundles of logs, which there are not: see `rhapsode doctor`."""
-    raise NotBuilt("an export of diagnostics")
 
 
 @router.get(

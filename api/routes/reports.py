@@ -14,8 +14,8 @@ from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
 from api.schemas.rows import oldest_first
 from api.schemas.search import TRANSACTION_EXAMPLE, SearchObject, answer_headers, call_ids_of
+from api.search.nodes import NOTHING, Answer
 from api.search.query import Condition, Operator, Query
-from api.search.run import Page
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
 from capture.route import MessageClass
 
@@ -32,7 +32,8 @@ Body = Annotated[SearchObject, Depends(json_body(SearchObject))]
 )
 async def show_quality(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """RTCP and RTP reports of the given Call-IDs, as far as they are JSON, which the charts are made from."""
-    page = await _reports(request, context, body, (MessageClass.RTCP, MessageClass.REPORT))
+    found = await _reports(request, context, body, (MessageClass.RTCP, MessageClass.REPORT))
+    page = found.page
     reports = [report for report in oldest_first(page.rows) if is_json_object(report)]
     warnings = []
     if left_out := len(page.rows) - len(reports):
@@ -41,7 +42,9 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
         report_answer([report for report in reports if report.stored.message_class is kind], _node(context))
         for kind in (MessageClass.RTCP, MessageClass.REPORT)
     )
-    return JsonAnswer(QosAnswer(rtcp, rtp), 201, answer_headers(page.incomplete, warnings))
+    return JsonAnswer(
+        QosAnswer(rtcp, rtp), 201, answer_headers(page.incomplete, warnings, missing=found.missing)
+    )
 
 
 @router.post(
@@ -52,11 +55,12 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
 )
 async def show_logs(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Log lines of the given Call-IDs."""
-    page = await _reports(request, context, body, (MessageClass.LOG,))
+    found = await _reports(request, context, body, (MessageClass.LOG,))
+    page = found.page
     of = ", ".join(_call_ids(body))
     context.audit.note(request, user, "view logs", of, {"lines": len(page.rows)})
     answer = report_answer(oldest_first(page.rows), _node(context))
-    return JsonAnswer(answer, 201, answer_headers(page.incomplete))
+    return JsonAnswer(answer, 201, answer_headers(page.incomplete, missing=found.missing))
 
 
 def _node(context: ApiContext) -> str:
@@ -65,14 +69,14 @@ def _node(context: ApiContext) -> str:
 
 async def _reports(
     request: Request, context: ApiContext, body: SearchObject, classes: Sequence[MessageClass]
-) -> Page:
+) -> Answer:
     call_ids = _call_ids(body)
-    if not call_ids or not body.asks_node(context.options.http.node_name):
-        return Page([], None, None)
+    if not call_ids:
+        return Answer(NOTHING)
     limit = context.options.search.transaction_limit
     where = Condition("sid", Operator.EQUAL, tuple(call_ids))
     queries = [Query(message_class, *body.window, limit, where) for message_class in classes]
-    return await unless_gone(request, context.searcher.newest(queries, limit))
+    return await unless_gone(request, context.nodes.newest(body.nodes, queries, limit))
 
 
 def _call_ids(body: SearchObject) -> list[str]:

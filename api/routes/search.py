@@ -3,6 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
+from msgspec import UNSET
 
 from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser
@@ -24,8 +25,8 @@ from api.schemas.search import (
     strict_classes_of,
 )
 from api.search.fields import class_fields
+from api.search.nodes import Answer
 from api.search.query import Condition, Operator, Query
-from api.search.run import Page
 from api.search.syntax import Limits, read_elements
 from api.settings import ApiOptions
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
@@ -45,18 +46,17 @@ RESPONSES = REFUSED | {201: describe_answer(SearchAnswer, "The messages, oldest 
 async def search_data(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """The newest messages that match the form, without their payload."""
     options = context.options
-    names = context.searcher.script_names
-    asked = _read(body, options, names.known)
-    if asked.warnings and await names.refresh():
-        asked = _read(body, options, names.known)
+    nodes = context.nodes
+    asked = _read(body, options, nodes.script_names)
+    if asked.warnings and await nodes.refresh_script_names():
+        asked = _read(body, options, nodes.script_names)
     warnings = asked.warnings + [
         f"unknown profile: {key}" for key in classes_of(body).unknown if key != "range"
     ]
-    queries = asked.queries if body.asks_node(options.http.node_name) else []
-    page = await unless_gone(request, context.searcher.newest(queries, asked.limit))
+    found = await unless_gone(request, nodes.newest(body.nodes, asked.queries, asked.limit))
     shape = await context.row_shape()
-    rows = [data_row(found, shape) for found in oldest_first(page.rows)]
-    return _answer(rows, page, warnings)
+    rows = [data_row(each, shape) for each in oldest_first(found.page.rows)]
+    return _answer(rows, found, warnings)
 
 
 class _Asked(NamedTuple):
@@ -88,13 +88,13 @@ def _read(body: SearchObject, options: ApiOptions, script_names: tuple[str, ...]
 )
 async def search_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, with payload."""
-    page = await messages_by_id(request, user, context, body)
+    found = await messages_by_id(request, user, context, body)
     shape = await context.row_shape()
-    rows = [message_row(found, shape) for found in oldest_first(page.rows)]
-    return _answer(rows, page, [])
+    rows = [message_row(each, shape) for each in oldest_first(found.page.rows)]
+    return _answer(rows, found, [])
 
 
-async def messages_by_id(request: Request, user: Caller, context: ApiContext, body: SearchObject) -> Page:
+async def messages_by_id(request: Request, user: Caller, context: ApiContext, body: SearchObject) -> Answer:
     """Those that the body names, noted as seen; RequestError when it names none."""
     options = context.options
     asked = {key: message_ids_of(value) for key, value in strict_classes_of(body).items()}
@@ -105,18 +105,17 @@ async def messages_by_id(request: Request, user: Caller, context: ApiContext, bo
         Query(message_class, *body.window, len(numbers), Condition("id", Operator.EQUAL, tuple(numbers)))
         for message_class, numbers in asked.items()
     ]
-    if not body.asks_node(options.http.node_name):
-        queries = []
     given = body.parameters.limit
     # Homer takes a missing limit for none at all; who names ids wants them.
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
-    page = await unless_gone(request, context.searcher.newest(queries, limit))
-    for found in page.rows:
-        stored = found.stored
+    found = await unless_gone(request, context.nodes.newest(body.nodes, queries, limit))
+    for each in found.page.rows:
+        stored = each.stored
         context.audit.note(request, user, "view payload", f"{stored.message_class.key} {stored.id}")
-    return page
+    return found
 
 
-def _answer(rows: list[dict[str, object]], page: Page, warnings: list[str]) -> JsonAnswer:
-    answer = SearchAnswer(len(rows), keys_of(rows), rows)
-    return JsonAnswer(answer, 201, answer_headers(page.incomplete, warnings))
+def _answer(rows: list[dict[str, object]], found: Answer, warnings: list[str]) -> JsonAnswer:
+    answer = SearchAnswer(len(rows), keys_of(rows), rows, list(found.missing) or UNSET)
+    headers = answer_headers(found.page.incomplete, warnings, missing=found.missing)
+    return JsonAnswer(answer, 201, headers)

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from msgspec import UNSET
 
 from api.auth.dependencies import CurrentUser
 from api.context import Context
@@ -36,5 +37,6 @@ async def show_transaction(request: Request, user: CurrentUser, context: Context
     seen = {"messages": len(found.messages)}
     context.audit.note(request, user, "view call", ", ".join(found.call_ids), seen)
     data = transaction_of(found.messages, shape)
-    answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data)
+    missing = found.missing or UNSET
+    answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data, missing)
     return JsonAnswer(answer, 201, found.headers)

@@ -33,7 +33,7 @@ class QosAnswer(msgspec.Struct):
 
 
 def report_answer(reports: Sequence[Found], node: str) -> ReportAnswer:
-    """Reports in order, of a data node."""
+    """Reports in order; `node` for those that do not say of which data node they are."""
     return ReportAnswer(len(reports), [report_row(report, node) for report in reports])
 
 
@@ -41,6 +41,7 @@ def report_row(found: Found, node: str) -> Row:
     """One report or log line. Ends that were not captured are made up: the ladder draws between two."""
     stored, get = found.stored, found.fields.get
     source, destination = ends_of(found.fields)
+    node = found.node.lower() or node
     agent = str(get("node") or "")
     return {
         "id": stored.id,

@@ -53,7 +53,7 @@ class RowShape(NamedTuple):
     """What all rows of an answer have in common."""
 
     node: str
-    """The data node as it is searched by, in lower case."""
+    """The data node as it is searched by, in lower case, for messages that do not say of which they are."""
     custom_headers: tuple[str, ...] = ()
     """Those of the settings; what scripts have set is shown of any name."""
     aliases: Aliases = Aliases()
@@ -85,7 +85,7 @@ def data_row(found: Found, shape: RowShape) -> Row:
     # One by one: each of hundreds of rows takes a µs less than by merging another dictionary.
     row["id"] = row["uuid"] = stored.id
     row["sid"] = fields.get("sid", "")
-    row["node"] = row["dbnode"] = shape.node
+    row["node"] = row["dbnode"] = found.node.lower() or shape.node
     row["table"] = _TABLES[stored.message_class]
     capture_id = str(fields.get("node", ""))
     row["aliasSrc"] = shape.aliases.name(source, capture_id)
@@ -136,8 +136,8 @@ def _transaction_row(found: Found, shape: RowShape) -> Row:
         "id": stored.id,
         "sid": found.fields.get("sid", ""),
         "raw": found.fields.get("raw", ""),
-        "node": shape.node,
-        "dbnode": shape.node,
+        "node": found.node.lower() or shape.node,
+        "dbnode": found.node.lower() or shape.node,
         "profile": stored.message_class.key,
         "srcIp": source.address,
         "srcPort": source.port,

@@ -3,8 +3,9 @@
 Source: homer-app's binding rules. Unknown names are ignored; null is as good as missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -20,6 +21,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 MAX_IDS = 10_000
 """Call-IDs or message ids in one question."""
 MAX_WARNING_CHARS = 2000
+NONE_MISSING: Mapping[str, str] = MappingProxyType({})
 MAX_LEFT_OUT = 1000
 """Addresses and networks that a transaction leaves out."""
 
@@ -65,13 +67,14 @@ class SearchObject(msgspec.Struct):
         times = self.timestamp or TimeWindow()
         return window(times.from_ or 0, times.to or 0)
 
-    def asks_node(self, name: str) -> bool:
-        """Whether this data node is among those to ask; without any all are."""
+    @property
+    def nodes(self) -> list[str]:
+        """The data nodes to ask; without any all are."""
         location = self.parameters.location
         nodes = location.node if location else None
         if not nodes:
-            return True
-        return name.lower() in {node.lower() for node in ([nodes] if isinstance(nodes, str) else nodes)}
+            return []
+        return [nodes] if isinstance(nodes, str) else nodes
 
 
 class Classes(NamedTuple):
@@ -167,6 +170,8 @@ class SearchAnswer(msgspec.Struct):
     """Rows of this answer, not of all that match."""
     keys: list[str]
     data: list[dict[str, Any]]
+    missing: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Data nodes that have not answered, where there are any."""
 
 
 class HostPosition(msgspec.Struct):
@@ -191,6 +196,8 @@ class TransactionAnswer(msgspec.Struct):
     total: int
     keys: list[str]
     data: Transaction
+    missing: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Data nodes that have not answered, where there are any."""
 
 
 def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -199,10 +206,20 @@ def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def answer_headers(
-    incomplete: str | None, warnings: Sequence[str] = (), skipped: Sequence[str] = ()
+    incomplete: str | None,
+    warnings: Sequence[str] = (),
+    skipped: Sequence[str] = (),
+    missing: Mapping[str, str] = NONE_MISSING,
 ) -> dict[str, str]:
-    """What an answer says about itself; a warning may quote what the user wrote, so it is percent-encoded."""
+    """What an answer says about itself; a warning may quote what the user wrote, so it is percent-encoded.
+
+    `missing`: why a data node has not answered, by its name.
+    """
     headers = {}
+    if missing:
+        headers["X-Rhapsode-Missing-Nodes"] = _header_text(", ".join(missing))
+        said = [f"data node {node} is missing: {why}" for node, why in missing.items()]
+        warnings = [*said, *warnings]
     if incomplete is not None:
         headers["X-Rhapsode-Incomplete"] = incomplete
     if warnings:

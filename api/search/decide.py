@@ -46,6 +46,8 @@ class Found(NamedTuple):
     fields: Fields
     note: str | None
     """Why the payload cannot be shown, if so."""
+    node: str = ""
+    """The data node that it is of; empty where there is one only."""
 
 
 class Judge:

@@ -10,14 +10,16 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+import msgspec
+
 from api.search.buckets import MAX_GROUP
 from api.search.decide import Found
-from api.search.match import as_number
-from api.search.query import Condition, Expression, Operator, Or, Query
+from api.search.match import as_number, compile_match
+from api.search.meeting import Meeting
+from api.search.query import Condition, Expression, Operator, Or, Query, disjunction
 from api.search.rules import Rule, Rules, stages, with_other_legs
 from api.search.run import Page, Searcher, Session
 from api.search.syntax import MAX_PATTERN_CHARS, MAX_PATTERNS
-from api.search.walk import Walk
 from capture.route import MessageClass
 
 Network = IPv4Network | IPv6Network
@@ -31,6 +33,14 @@ class Calls(NamedTuple):
     message_class: MessageClass
     ids: Sequence[str]
     rules: Rules = Rules()
+
+
+class Shared(NamedTuple):
+    """What the same search on another data node has to know."""
+
+    calls: list[Found]
+    told: frozenset[str]
+    """Session ids that a rule tells."""
 
 
 class Transaction(NamedTuple):
@@ -50,22 +60,25 @@ async def find_transaction(
     limit: int,
     without: Iterable[str] = (),
     deduplicate: bool = False,
+    meeting: Meeting[Shared] | None = None,
 ) -> Transaction:
     """The newest `limit` messages of these calls, newest first; `without` addresses or networks at either
-    end. `deduplicate`: without what another capture agent has sent too.
+    end. `deduplicate`: without what another capture agent has sent too. `meeting`: with the same search on
+    other data nodes, so that what belongs to their calls is found here.
     """
+    meeting = meeting or Meeting(1)
     is_left_out = _leaving_out(without)
     warnings: list[str] = []
     async with searcher.session() as session:
         for calls in asked:
             wanted = {call_id for call_id in calls.ids if call_id}
             if wanted:
-                finding = _Finding(session, calls.rules, (from_us, to_us), limit, is_left_out)
+                finding = _Finding(session, calls.rules, (from_us, to_us), limit, is_left_out, meeting)
                 await finding.run(calls.message_class, wanted)
                 warnings += finding.warnings
     page = session.page(limit)
     rows = [found for found in page.rows if not is_left_out(found)]
-    return Transaction(page._replace(rows=_without_repeats(rows) if deduplicate else rows), warnings)
+    return Transaction(page._replace(rows=without_repeats(rows) if deduplicate else rows), warnings)
 
 
 class _Finding:
@@ -78,12 +91,14 @@ class _Finding:
         window: tuple[int, int],
         limit: int,
         is_left_out: Callable[[Found], bool],
+        meeting: Meeting[Shared],
     ) -> None:
         self._session = session
         self._rules = rules
         self._window = window
         self._limit = limit
         self._is_left_out = is_left_out
+        self._meeting = meeting
         self.warnings: list[str] = []
 
     async def run(self, message_class: MessageClass, wanted: set[str]) -> None:
@@ -96,36 +111,59 @@ class _Finding:
             {*classes, *(rule.message_class for rule in self._rules.rules)}, *self._window
         )
         walks = await self._session.find([self._query(c, _equal("sid", ids)) for c in classes], self._limit)
-        calls = self._kept(found for walk in walks for found in walk.found)
-        told: set[str] = set()
+        own = self._kept(found for walk in walks for found in walk.found)
+        calls = [
+            found for each in await self._meeting.exchange(Shared(own, frozenset())) for found in each.calls
+        ]
+        told: frozenset[str] = frozenset()
         for stage in stages(self._rules.rules):
             asked = [
                 (rule, query)
                 for rule in stage
                 if (query := self._followed(rule, wanted, calls, told)) is not None
             ]
-            for rule, walk in await self._follow(asked):
-                if rule.tells_sids:
-                    told |= _values_of("sid", self._kept(walk.found))
+            told |= await self._follow(asked)
+            told = frozenset().union(*[each.told for each in await self._meeting.exchange(Shared([], told))])
 
-    async def _follow(self, asked: Sequence[tuple[Rule, Query]]) -> list[tuple[Rule, Walk]]:
-        """Look-ups one by one, as another connection would take longer than they; searches side by side."""
-        followed: list[tuple[Rule, Walk]] = []
+    async def _follow(self, asked: Sequence[tuple[Rule, Query]]) -> set[str]:
+        """Look-ups in one place as one, then searches side by side; the session ids that they tell.
+
+        A look-up takes less time than another connection for it would.
+        """
+        look_ups: dict[tuple[MessageClass, int, int], list[tuple[Rule, Query]]] = {}
         searches = []
         for rule, query in asked:
             if rule.is_quick:
-                walks = await self._session.find([query], self._limit, first_group=MAX_GROUP)
-                followed += [(rule, walk) for walk in walks]
+                place = query.message_class, query.from_us, query.to_us
+                look_ups.setdefault(place, []).append((rule, query))
             else:
                 searches.append((rule, query))
-        found = await self._session.find_each([query for _, query in searches], self._limit)
-        pairs = zip(searches, found, strict=True)
-        return followed + [(rule, walk) for (rule, _), walk in pairs if walk is not None]
+        told: set[str] = set()
+        for together in look_ups.values():
+            where = disjunction([query.where for _, query in together])
+            query = msgspec.structs.replace(together[0][1], where=where)
+            for walk in await self._session.find([query], self._limit, first_group=MAX_GROUP):
+                for rule, own in together:
+                    told |= self._told(rule, own, walk.found)
+        walks = await self._session.find_each([query for _, query in searches], self._limit)
+        for (rule, query), found in zip(searches, walks, strict=True):
+            if found is not None:
+                told |= self._told(rule, query, found.found)
+        return told
+
+    def _told(self, rule: Rule, query: Query, found: Iterable[Found]) -> set[str]:
+        """The session ids of what a rule has found, if it tells them; others may have found more with it."""
+        if not rule.tells_sids:
+            return set()
+        matches = compile_match(query.where)
+        return _values_of("sid", self._kept(message for message in found if matches(message.fields)))
 
     def _kept(self, messages: Iterable[Found]) -> list[Found]:
         return [found for found in messages if not self._is_left_out(found)]
 
-    def _followed(self, rule: Rule, wanted: set[str], calls: list[Found], told: set[str]) -> Query | None:
+    def _followed(
+        self, rule: Rule, wanted: set[str], calls: list[Found], told: frozenset[str]
+    ) -> Query | None:
         values = _values_of(rule.source, calls)
         if rule.joins_legs:
             values |= wanted
@@ -171,7 +209,7 @@ def _values_of(field: str, messages: Iterable[Found]) -> set[str]:
     return {str(value) for value in values if value is not None and value != ""}
 
 
-def _without_repeats(rows: Sequence[Found]) -> list[Found]:
+def without_repeats(rows: Sequence[Found]) -> list[Found]:
     """Without each message whose payload another capture agent has sent before; one without any stays."""
     agents: dict[bytes, object] = {}
     first: list[Found] = []

@@ -83,6 +83,12 @@ def database_url(server: Server) -> Iterator[str]:
     yield from _database(server, server.template)
 
 
+@pytest.fixture
+def another_database_url(server: Server) -> Iterator[str]:
+    """The same a second time."""
+    yield from _database(server, server.template)
+
+
 def _database(server: Server, template: str) -> Iterator[str]:
     name = f"rhapsode_test_{uuid.uuid4().hex[:12]}"
     server.execute(f'create database "{name}" template "{template}"')
