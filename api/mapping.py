@@ -170,7 +170,8 @@ def _controls(node_name: str) -> list[dict[str, Any]]:
 def correlation_mapping(message_class: MessageClass) -> list[dict[str, Any]]:
     """Homer's rules, where to look for what belongs to a message of this class.
 
-    Other legs come first and tell their session ids, so that the logs and RTCP of every leg are found.
+    Other legs come first, and those of the correlation id tell their session ids, so that the logs and RTCP
+    of every leg are found.
     """
     if message_class.is_sip:
         legs = _rule("protocol_header.correlation_id", message_class, "sid")
@@ -179,7 +180,8 @@ def correlation_mapping(message_class: MessageClass) -> list[dict[str, Any]]:
             # Kamailio's and SEMS's B2BUAs name the other leg so.
             script = "data.map(function (callid) { return callid + '_b2b-1'; })"
             leg = _rule("data_header.callid", MessageClass.CALL, "data_header.callid")
-            rules.append(leg | {"input_function_js": script, "append_sid": True})
+            # Before the one that tells, as both are looked up at once then.
+            rules.insert(0, leg | {"input_function_js": script})
         return rules + [
             _rule("data_header.callid", other, "sid") for other in (MessageClass.LOG, MessageClass.RTCP)
         ]

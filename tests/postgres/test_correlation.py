@@ -108,6 +108,28 @@ async def test_values_come_from_the_calls_and_from_session_ids_that_a_rule_tells
     assert "5_default b" not in await found(searcher, "a", rtcp, legs)
 
 
+async def test_rules_that_are_looked_up_together_tell_each_its_own_session_ids(
+    database_url: str, searcher: Searcher
+):
+    packets = [sip(0, "a", correlation_id=b"leg"), sip(1, "leg"), sip(2, "a-2"), sip(3, "a-2-3")]
+    reports = [other(number, 5, sid) for number, sid in enumerate(["leg", "a-2", "a-2-3"], 4)]
+    await store(database_url, [*packets, *reports])
+    ending = {"input_function_js": "data.map(function (x) { return x + '-2'; })"}
+    by_name = rule("data_header.callid", "1_call", "data_header.callid", **ending)
+    legs = rule("protocol_header.correlation_id", "1_call", "data_header.callid")
+    rtcp = rule("data_header.from_domain", "5_default")
+    tells = {"append_sid": True}
+
+    calls = ["1_call a", "1_call leg", "1_call a-2"]
+    assert await found(searcher, "a", by_name, legs, rtcp) == calls
+    assert await found(searcher, "a", by_name, legs | tells, rtcp) == [
+        *calls,
+        "5_default leg",
+        "5_default a-2",
+    ]
+    assert await found(searcher, "a", legs, by_name | tells, rtcp) == [*calls, "5_default a-2"]
+
+
 async def test_each_rule_has_its_own_window(database_url: str, searcher: Searcher):
     times = [-21, -20, 0, 60, 90, 91]
     await store(database_url, [other(second * SECOND_US, 5, "a") for second in times] + [sip(0, "a")])

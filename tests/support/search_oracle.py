@@ -176,19 +176,14 @@ def transaction(call_ids: set[str], messages: list[Sent]) -> list[int]:
         for message in messages
         if message.key == "1_call" and (_sid(message) in legs or message.fields[_CORRELATED] in legs)
     ]
-    told = _values("sid", joined)
+    told = named | _values("sid", joined)
     if named:
-        names = _with_other_legs(named | told)
+        names = _with_other_legs(named)
         joined += [
             message
             for message in messages
-            if message.key == "1_call" and message.fields["data_header.callid"] in names
-        ]
-        told = named | _values("sid", joined)
-        joined += [
-            message
-            for message in messages
-            if message.key in ("100_default", "5_default") and _sid(message) in told
+            if (message.key == "1_call" and message.fields["data_header.callid"] in names)
+            or (message.key in ("100_default", "5_default") and _sid(message) in told)
         ]
     there = {id(message) for message in calls + joined}
     return [message.time_us for message in messages if id(message) in there]

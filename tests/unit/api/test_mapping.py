@@ -89,10 +89,10 @@ def test_call_is_correlated_by_homers_rules_and_its_legs_come_first() -> None:
     rules = row_of(MessageClass.CALL)["correlation_mapping"]
 
     assert [(rule["source_field"], rule["lookup_id"], rule["lookup_field"]) for rule in rules] == [
-        ("protocol_header.correlation_id", 1, "sid"),
         ("data_header.callid", 1, "data_header.callid"),
+        ("protocol_header.correlation_id", 1, "sid"),
         ("data_header.callid", 100, "sid"),
         ("data_header.callid", 5, "sid"),
     ]
-    assert [rule.get("append_sid", False) for rule in rules] == [True, True, False, False]
+    assert [rule.get("append_sid", False) for rule in rules] == [False, True, False, False]
     assert all(rule["lookup_range"] == [-300, 200] for rule in rules)
