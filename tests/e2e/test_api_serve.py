@@ -1,6 +1,7 @@
 """The API as a process: a socket handed down, signals, TLS, and bodies that never end."""
 
 import asyncio
+import random
 import signal
 import socket
 import ssl
@@ -180,6 +181,38 @@ async def test_search_of_a_client_that_leaves_is_given_up(
         asking.cancel()
 
         assert await count_until(0) == 0
+    await engine.dispose()
+
+
+async def test_client_that_leaves_amid_a_file_leaves_no_trace(
+    served: Callable[..., Served], database_url: str
+) -> None:
+    payload = b"MESSAGE sip:a@b SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 MESSAGE\r\n\r\n" + random.randbytes(20_000)
+    # More than the buffers of both sides hold.
+    await store(database_url, [a_packet(START_US + number, payload) for number in range(800)])
+    engine = connect(database_url)
+    await add_user(engine)
+    api = served(database_url)
+    body = {
+        "param": {"search": {"1_default": {"callid": ["a"]}}},
+        "timestamp": {"from": START_US // 1000, "to": START_US // 1000 + 1},
+    }
+
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
+        login = {"username": "admin", "password": SESAME}
+        token = (await client.post("/api/v3/auth", json=login)).json()["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        route = "/api/v3/export/call/messages/pcap"
+        async with client.stream("POST", route, json=body, headers=headers) as answer:
+            assert answer.status_code == 200
+            await anext(answer.aiter_raw())
+        whole = await client.post(route, json=body, headers=headers)
+
+    assert len(whole.content) > 800 * 20_000
+    api.process.send_signal(signal.SIGTERM)
+    assert api.end() == 0
+    assert api.process.stderr is not None
+    assert "Traceback" not in api.process.stderr.read()
     await engine.dispose()
 
 
