@@ -15,7 +15,7 @@ from api.proxies.relay import PAGE_POLICY, onward_query
 from api.proxies.server import Query, segment
 from api.schemas.common import ASKED_ELSEWHERE
 from api.schemas.grafana import Enabled, StatusAnswer, TextAnswer, failure, refusal
-from api.wire import JsonAnswer, Responses, describe_answer
+from api.wire import JsonAnswer, Responses, describe_answer, describe_path
 
 router = APIRouter(prefix="/proxy/grafana", tags=["grafana"])
 
@@ -31,6 +31,9 @@ ANSWERED: Responses = SAID | {
     )
 }
 PAGE: Responses = ASKED_ELSEWHERE | {200: {"description": "Grafana's page", "content": {"text/html": {}}}}
+
+UID = describe_path(uid="The dashboard's uid")
+UID_AND_NAME = describe_path(uid="The dashboard's uid", param="Its name, as in its address")
 
 
 @router.get(
@@ -73,19 +76,24 @@ async def list_folders(request: Request, user: CurrentUser, context: Context) ->
     return await _show(request, context, user, "/api/search", [("folderIds", "0")])
 
 
-@router.get("/search/{uid}", status_code=201, responses=ANSWERED)
+@router.get(
+    "/search/{uid}",
+    status_code=201,
+    responses=ANSWERED,
+    openapi_extra=describe_path(uid="The folder's id, a number"),
+)
 async def list_dashboards(request: Request, user: CurrentUser, context: Context) -> Response:
     """The dashboards in a folder."""
     return await _show(request, context, user, "/api/search", [("folderIds", request.path_params["uid"])])
 
 
-@router.get("/dashboards/uid/{uid}", status_code=201, responses=ANSWERED)
+@router.get("/dashboards/uid/{uid}", status_code=201, responses=ANSWERED, openapi_extra=UID)
 async def show_dashboard(request: Request, user: CurrentUser, context: Context) -> Response:
     """A dashboard with its panels."""
     return await _show(request, context, user, f"/api/dashboards/uid/{segment(request.path_params['uid'])}")
 
 
-@router.get("/request/d/{uid}/{param}", responses=PAGE, response_class=Response)
+@router.get("/request/d/{uid}/{param}", responses=PAGE, response_class=Response, openapi_extra=UID_AND_NAME)
 async def show_page(request: Request, user: CurrentUser, context: Context) -> Response:
     """The page of a dashboard, as Grafana makes it."""
     query = parse_qsl(onward_query(request.scope["query_string"]), keep_blank_values=True)

@@ -73,7 +73,11 @@ async def show_version(user: CurrentUser) -> JsonAnswer:
     return JsonAnswer({"data": {"version": _version()}})
 
 
-@router.get("/version/ui/check/{installed}", responses=VERSION)
+@router.get(
+    "/version/ui/check/{installed}",
+    responses=VERSION,
+    openapi_extra=describe_path(installed="The version of the web UI that asks"),
+)
 async def check_ui(user: CurrentUser) -> JsonAnswer:
     """Whether there is a newer web UI: nobody is asked, so it is never said that there is."""
     return JsonAnswer(

@@ -18,7 +18,7 @@ from api.schemas.charts import (
     whole_window,
 )
 from api.schemas.common import ASKED_ELSEWHERE
-from api.wire import JsonAnswer, describe_answer, describe_body, json_body
+from api.wire import JsonAnswer, describe_answer, describe_body, describe_path, json_body
 
 router = APIRouter(prefix="/prometheus", tags=["charts"])
 
@@ -56,6 +56,7 @@ async def list_metrics(request: Request, user: CurrentUser, context: Context) ->
     "/label/{userlabel}",
     status_code=201,
     responses=ASKED_ELSEWHERE | {201: describe_answer(list[SeriesLabels], "The series of the metric")},
+    openapi_extra=describe_path(userlabel="A metric's name, or a selector"),
 )
 async def list_series(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
     """The series of a metric."""

@@ -23,7 +23,7 @@ from api.schemas.charts import (
 )
 from api.schemas.common import ASKED_ELSEWHERE
 from api.schemas.search import answer_headers
-from api.wire import JsonAnswer, JsonSchema, describe_answer, describe_body, json_body
+from api.wire import JsonAnswer, JsonSchema, describe_answer, describe_body, describe_path, json_body
 
 router = APIRouter(prefix="/statistic", tags=["charts"])
 
@@ -68,7 +68,12 @@ async def list_retentions(request: Request, user: CurrentUser, context: Context,
     return await _show(request, server, f'SHOW RETENTION POLICIES ON "{database}"', database)
 
 
-@router.get("/_measurements/{dbid}", status_code=201, responses=RESPONSES)
+@router.get(
+    "/_measurements/{dbid}",
+    status_code=201,
+    responses=RESPONSES,
+    openapi_extra=describe_path(dbid="The database's name"),
+)
 async def list_measurements(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
     """The measurements of a database."""
     server = context.servers.influxdb

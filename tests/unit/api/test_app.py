@@ -71,6 +71,17 @@ async def test_description_names_every_route_and_what_it_answers() -> None:
     assert not any("422" in operation["responses"] for operation in operations.values())
 
 
+async def test_description_names_every_part_of_a_path() -> None:
+    """A program that is made from the description could not fill in the others."""
+    async with an_api() as api:
+        description = (await api.client.get("/openapi.json")).json()
+
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            named = {item["name"] for item in operation.get("parameters", []) if item["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
+
+
 async def test_every_answer_has_the_headers_of_the_edge() -> None:
     async with an_api() as api:
         answers = [await api.client.get(path) for path in ("/health", "/api/v3/nothing", "/openapi.json")]
