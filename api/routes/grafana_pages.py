@@ -51,7 +51,8 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
     base = pages_path(context)
     path = onward_path(request.scope["raw_path"], base)
     if request.method == "POST" and not may_post(path):
-        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, "Grafana is shown here, and not changed")
+        words = "Grafana is shown here, and not changed"
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, words, {"Allow": "GET, HEAD"})
     body = None
     if request.method == "POST":
         body = await read_body(request, context.options.http.max_body_bytes)

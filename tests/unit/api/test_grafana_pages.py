@@ -219,6 +219,7 @@ async def test_grafana_is_not_changed_from_here(
     answer = await api.client.request(method, path, headers=ADMIN, json={})
 
     assert answer.status_code == 405
+    assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
     assert upstream.asked == []
 
 
