@@ -63,14 +63,15 @@ _FROM_TIME: dict[str, _Getter] = {
 }
 
 
-def _getter(field: str) -> _Getter:
+def getter(field: str) -> _Getter:
+    """What a message has of a field, also of those that are told from its time."""
     if field in _FROM_TIME:
         return _FROM_TIME[field]
     return lambda fields: fields.get(field)
 
 
 def _condition(condition: Condition) -> Predicate:
-    get, values = _getter(condition.field), condition.values
+    get, values = getter(condition.field), condition.values
     match condition.operator:
         case Operator.NULL:
             return lambda fields: get(fields) is None

@@ -14,7 +14,7 @@ import msgspec
 
 from api.search.buckets import MAX_GROUP
 from api.search.decide import Found
-from api.search.match import as_number, compile_match
+from api.search.match import as_number, compile_match, getter
 from api.search.meeting import Meeting
 from api.search.query import Condition, Expression, Operator, Or, Query, disjunction
 from api.search.rules import Rule, Rules, stages, with_other_legs
@@ -205,7 +205,8 @@ def _equal(field: str, values: Iterable[str]) -> Condition:
 
 def _values_of(field: str, messages: Iterable[Found]) -> set[str]:
     """Every value that is there, as text."""
-    values = {found.fields.get(field) for found in messages}
+    get = getter(field)
+    values = {get(found.fields) for found in messages}
     return {str(value) for value in values if value is not None and value != ""}
 
 

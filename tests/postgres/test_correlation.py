@@ -185,6 +185,13 @@ async def test_numbers_are_looked_up_as_numbers(database_url: str, searcher: Sea
     assert await found(searcher, "a", by_text) == ["1_call a"]
 
 
+async def test_times_are_values_too(database_url: str, searcher: Searcher):
+    await store(database_url, [sip(0, "a"), other(SECOND_US // 2, 5, "x"), other(SECOND_US, 5, "y")])
+
+    same_second = rule("protocol_header.timeSeconds", "5_default", "protocol_header.timeSeconds")
+    assert await found(searcher, "a", same_second) == ["1_call a", "5_default x"]
+
+
 async def test_address_that_is_left_out_gives_no_values_either(database_url: str, searcher: Searcher):
     there = bytes([10, 0, 0, 7])
     packets = [sip(0, "a"), sip(1, "a", from_user="mallory", source=there), other(2, 5, "alice")]
