@@ -24,6 +24,7 @@ from api.routes import (
     filters,
     grafana,
     imports,
+    live,
     mapping,
     nodes,
     prometheus,
@@ -89,6 +90,7 @@ def create_app(options: ApiOptions) -> FastAPI:
         app.include_router(router, prefix=context.base_path)
     for router in (imports.router, dissect.router):
         app.include_router(router, prefix=context.base_path)
+    app.include_router(live.router, prefix=context.base_path)
     app.include_router(grafana_pages(context))
     app.include_router(status.router)
     # Before the page of the API, which is what `/` shows without a web UI.

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from fastapi import Request
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.requests import HTTPConnection
 
 from api.auth.caller import Caller
 from api.errors import DatabaseError
@@ -68,7 +68,7 @@ class Audit:
         self._closing = asyncio.Event()
 
     def note(
-        self, request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None
+        self, request: HTTPConnection, caller: Caller | str, action: str, of: str = "", detail: Any = None
     ) -> None:
         """Write this soon; `caller` is a name where nobody is logged in."""
         entry = entry_of(request, caller, action, of, detail)
@@ -153,7 +153,9 @@ async def newest(
         return [Noted(*row) for row in await connection.execute(wanted)]
 
 
-def entry_of(request: Request, caller: Caller | str, action: str, of: str = "", detail: Any = None) -> Entry:
+def entry_of(
+    request: HTTPConnection, caller: Caller | str, action: str, of: str = "", detail: Any = None
+) -> Entry:
     """What is noted of a request."""
     name = caller if isinstance(caller, str) else caller.shown
     address = request.client.host if request.client else ""

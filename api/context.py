@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import HTTPConnection
 
 from api.audit import Audit
 from api.auth.accounts import token_key
@@ -20,6 +21,7 @@ from api.auth.standing import Standings
 from api.callflow.aliases import Aliases
 from api.database import connect
 from api.dissect import Tshark
+from api.feed.feed import Feed
 from api.imports import Imports
 from api.mapping import mapping_rows
 from api.proxies.servers import Servers
@@ -74,6 +76,16 @@ class ApiContext:
         self.tshark = Tshark(options.tshark)
         self.home_dashboard = _read_json(options.ui.home_dashboard)
         """What users begin with in place of the program's own; None: that one."""
+        self.feed = Feed(
+            options.database_url,
+            self.engine,
+            self.searcher,
+            self.row_shape,
+            most=options.http.listeners,
+            statement_timeout_s=options.search.statement_timeout_s,
+        )
+        self.strangers = 0
+        """Connections to the live feed that have not said yet who they are."""
         self.site, self.ui_trouble = _read_site(options)
         """The web UI, and why there is none though the settings name one."""
         self._token_key: bytes | None = None
@@ -122,6 +134,7 @@ class ApiContext:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.feed.close()
         self.passwords.close()
         await self.imports.close()
         await self.audit.close()
@@ -173,9 +186,9 @@ def _limits(search: SearchSettings, node: NodeSettings) -> SearchSettings:
     )
 
 
-def get_context(request: Request) -> ApiContext:
+def get_context(connection: HTTPConnection) -> ApiContext:
     """What `create_app` made."""
-    context: ApiContext = request.app.state.context
+    context: ApiContext = connection.app.state.context
     return context
 
 

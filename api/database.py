@@ -127,24 +127,77 @@ class Reading:
         if values and mode != self._plan_cache_mode:
             await self.execute(f"set local plan_cache_mode = {mode}")
             self._plan_cache_mode = mode
-        with self._translated():
+        with _translated(self._driver):
             rows: Sequence[Sequence[Any]] = await self._driver.fetch(statement, *values)
         return rows
 
     async def execute(self, statements: str) -> None:
         """Run statements without values, all in one round trip."""
-        with self._translated():
+        with _translated(self._driver):
             await self._driver.execute(statements)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _database_error(error, lost=self.closed) from error
-        except asyncpg.InternalClientError as error:
-            # The driver is at the server's last words, and has not seen the connection's end yet.
-            raise _database_error(error, lost=True) from error
+
+@contextmanager
+def _translated(driver: Any) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _database_error(error, lost=driver.is_closed()) from error
+    except asyncpg.InternalClientError as error:
+        # The driver is at the server's last words, and has not seen the connection's end yet.
+        raise _database_error(error, lost=True) from error
+
+
+class Listening:
+    """A connection of its own on which notices of one channel are heard, in the order of their commits."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._heard: list[str] = []
+        self._news = asyncio.Event()
+
+    def hear(self, driver: object, pid: int, channel: str, payload: object) -> None:
+        """The driver's hook."""
+        self._heard.append(str(payload))
+        self._news.set()
+
+    def end(self, driver: object) -> None:
+        """The same for the connection's end."""
+        self._news.set()
+
+    async def wait(self, check_s: float) -> None:
+        """Until something is heard; DatabaseError once the connection is lost, asked every `check_s`."""
+        while not self._heard:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(check_s):
+                    await self._news.wait()
+            self._news.clear()
+            if not self._heard:
+                with _translated(self._driver):
+                    await self._driver.fetchval("select 1", timeout=CONNECT_TIMEOUT_S)
+
+    def take(self) -> list[str]:
+        """All that was heard since."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    async def close(self) -> None:
+        """Hear nothing more."""
+        self._driver.terminate()
+
+
+async def listen(database_url: str, channel: str) -> Listening:
+    """Hear what is committed from now on; DatabaseError when the database cannot be reached."""
+    driver = await _open(database_url, SearchSettings(pool_size=1))
+    listening = Listening(driver)
+    driver.add_termination_listener(listening.end)
+    try:
+        with _translated(driver):
+            await driver.add_listener(channel, listening.hear)
+    except DatabaseError:
+        driver.terminate()
+        raise
+    return listening
 
 
 class ServerFacts(NamedTuple):

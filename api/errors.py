@@ -21,6 +21,7 @@ ApiError
 ├── UnknownImport            no import has this label
 ├── ImportsUnavailable       imports are out of reach from here
 ├── FiltersUnavailable       filter scripts are out of reach from here
+├── FeedFull                 as many listen to the live feed as may
 ├── UiUnavailable            the web UI that the settings name cannot be read
 ├── ForeignPage              a page of another site has sent the request
 ├── NotConfigured            the settings name no such server
@@ -149,6 +150,13 @@ class UnknownImport(ApiError):
 
 class ImportsUnavailable(ApiError):
     """The journal of imports is on another machine, or cannot be written."""
+
+
+class FeedFull(ApiError):
+    """As many listen to the live feed as may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} listen already, and no more may")
 
 
 class UiUnavailable(ApiError):

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 STOP_S = 3
 """How long requests under way may take once the signal to stop has come."""
 KEEP_ALIVE_S = 30
+MOST_ASKED_BYTES = 256 * 1024
+"""Of one message to the live feed: a question."""
 
 
 def serve(sock: socket.socket, options: ApiOptions) -> None:
@@ -39,6 +41,10 @@ def serve(sock: socket.socket, options: ApiOptions) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
+        ws="websockets-sansio",
+        ws_max_size=MOST_ASKED_BYTES,
+        # It would cost each listener a third of a megabyte.
+        ws_per_message_deflate=False,
         ssl_certfile=options.http.cert,
         ssl_keyfile=options.http.key,
     )

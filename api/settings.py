@@ -53,6 +53,7 @@ class HttpSettings(Part):
     cert: Path | None = Field(default=None, description="PEM certificate chain; HTTPS when given, with key")
     key: Path | None = Field(default=None, description="PEM private key")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="largest request body")
+    listeners: int = Field(default=50, ge=0, le=1000, description="most connections to the live feed")
     node_name: str = Field(default="LocalNode", min_length=1, description="name of this data node in answers")
 
 

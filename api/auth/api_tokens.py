@@ -78,8 +78,8 @@ class ApiTokens:
         """By id, since they were last written down."""
         self._write_s = 0.0
 
-    async def check(self, token: str, address: str) -> Caller | None:
-        """Whose it is; None for a token that is unknown, inactive or expired.
+    async def check(self, token: str, address: str, *, counted: bool = True) -> Caller | None:
+        """Whose it is; None for a token that is unknown, inactive or expired. One call more, if `counted`.
 
         TokenRefused for one that may not be used from this address, or no more. DatabaseError.
         """
@@ -88,6 +88,8 @@ class ApiTokens:
             return None
         if not _is_allowed(found.ip_address, address):
             raise TokenRefused("this API token may not be used from this address")
+        if not counted:
+            return _caller(found)
         calls = self._calls.get(found.id, 0)
         if 0 < found.limit_calls <= found.usage_calls + calls:
             raise TokenRefused(f"this API token has used up its {found.limit_calls} calls")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from api.auth.api_tokens import is_token
 from api.auth.caller import Caller
@@ -23,15 +24,21 @@ async def current_user(
     api_token: Annotated[str | None, Security(_api_token)] = None,
 ) -> Caller:
     """Who the request is from; TokenMissing, TokenInvalid or TokenRefused."""
-    context = get_context(request)
-    address = request.client.host if request.client else ""
+    return await caller_of(request)
+
+
+async def caller_of(connection: HTTPConnection, *, counted: bool = True) -> Caller:
+    """The same of a request or a WebSocket; not `counted` when it was before."""
+    context = get_context(connection)
+    address = connection.client.host if connection.client else ""
     auth = context.options.auth
-    given = request.headers.get(auth.api_token_header, "").strip() if auth.api_tokens else ""
-    if is_token(given) and (caller := await context.api_tokens.check(given, address)) is not None:
+    given = connection.headers.get(auth.api_token_header, "").strip() if auth.api_tokens else ""
+    check = context.api_tokens.check
+    if is_token(given) and (caller := await check(given, address, counted=counted)) is not None:
         return caller
-    token = _token_of(request.headers.get("authorization", ""))
+    token = _token_of(connection.headers.get("authorization", ""))
     if auth.api_tokens and is_token(token):
-        found = await context.api_tokens.check(token, address)
+        found = await check(token, address, counted=counted)
         if found is None:
             raise TokenInvalid
         return found

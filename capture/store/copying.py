@@ -1,6 +1,6 @@
 """COPY into a leaf's two tables: all rows at once, or without the few that PostgreSQL refuses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from capture.errors import BatchRefused
 from capture.row import encode_key
@@ -19,6 +19,7 @@ class CopyOnce:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.refused_of: dict[Leaf, int] = {}
 
     async def copy_keys(self, leaf: Leaf, rows: Sequence[bytes], calls: Sequence[int]) -> None:
         await copy_all(self._connection, leaf.keys_table, KEY_COLUMNS, rows)
@@ -42,18 +43,23 @@ class CopyWithout:
         self._on_refused = on_refused
         self._refused = 0
         self._untold: list[tuple[Leaf, int, str]] = []
+        self.refused_of: dict[Leaf, int] = {}
+        """How many messages of each leaf."""
 
     @property
     def refused_messages(self) -> int:
         return len(self._untold)
 
     async def copy_keys(self, leaf: Leaf, rows: Sequence[bytes], calls: Sequence[int]) -> None:
-        refused = await self._copy_good(leaf.keys_table, KEY_COLUMNS, rows)
+        refused = await self._find_bad(leaf.keys_table, KEY_COLUMNS, rows)
+        await copy_all(self._connection, leaf.keys_table, KEY_COLUMNS, _without(rows, refused))
         marked = [marked_key(leaf.lower_us, calls[index]) for index in refused]
         await copy_all(self._connection, leaf.keys_table, KEY_COLUMNS, marked)
 
     async def copy_messages(self, leaf: Leaf, rows: Sequence[bytes], origins: Sequence[int]) -> None:
-        refused = await self._copy_good(leaf.messages_table, MESSAGE_COLUMNS, rows)
+        refused = await self._find_bad(leaf.messages_table, MESSAGE_COLUMNS, rows)
+        await copy_all(self._connection, leaf.messages_table, MESSAGE_COLUMNS, _without(rows, refused))
+        self.refused_of[leaf] = len(refused)
         self._untold += [(leaf, origins[index], words) for index, words in refused.items()]
 
     def tell_refused(self) -> None:
@@ -61,8 +67,12 @@ class CopyWithout:
         for leaf, origin, words in self._untold:
             self._on_refused(leaf, origin, words)
 
-    async def _copy_good(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> dict[int, str]:
-        """Copy all but the bad rows, in their order; the indexes of those, with PostgreSQL's words."""
+    async def _find_bad(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> dict[int, str]:
+        """The indexes of the bad rows, with PostgreSQL's words; none of the others stays either.
+
+        What is copied within a savepoint is marked as of another transaction than the batch's, and what
+        `announce` says of that would not find it.
+        """
         refused: dict[int, str] = {}
         pending = [(0, len(rows))]
         while pending:
@@ -82,13 +92,18 @@ class CopyWithout:
 
     async def _try(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> RowsRefused | None:
         await self._connection.execute("savepoint rows")
+        refused = None
         try:
             await copy_all(self._connection, table, columns, rows)
         except RowsRefused as error:
-            await self._connection.execute("rollback to savepoint rows")
-            return error
-        await self._connection.execute("release savepoint rows")
-        return None
+            refused = error
+        # Rolled back to it is still there, and all that comes would be within it.
+        await self._connection.execute("rollback to savepoint rows; release savepoint rows")
+        return refused
+
+
+def _without(rows: Sequence[bytes], indexes: Mapping[int, str]) -> Sequence[bytes]:
+    return [row for index, row in enumerate(rows) if index not in indexes]
 
 
 async def copy_all(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:

@@ -17,7 +17,7 @@ from capture.route import MessageClass
 from capture.settings import RetentionSettings, StorageSettings
 from capture.stats import WORKER_OUTCOMES, Outcome
 from capture.steady_clock import CLOCK
-from capture.store import dictionaries, rotate, script_fields
+from capture.store import announce, dictionaries, rotate, script_fields
 from capture.store.batch import Batch
 from capture.store.codec import Dictionary
 from capture.store.connection import Connection, RowsRefused
@@ -40,10 +40,14 @@ insert into journal_position (journal, place, segment, byte_offset, number) valu
 on conflict (journal) do nothing
 """
 _MOVE = f"""
+with told as materialized (
+    select count(pg_notify('{announce.CHANNEL}', pg_current_xact_id()::xid || ' ' || line)::text)
+    from unnest(${7 + len(_OUTCOMES)}::text[]) as line
+)
 update journal_position
 set segment = $4, byte_offset = $5, number = $6, updated_at = now(),
     {", ".join(f"{name} = {name} + ${index}" for index, name in enumerate(_OUTCOMES, 7))}
-where journal = $1 and segment = $2 and byte_offset = $3
+from told where journal = $1 and segment = $2 and byte_offset = $3
 """  # noqa: S608 # column names of our own
 
 
@@ -200,18 +204,21 @@ async def _commit(connection: Connection, batch: Batch, rows: CopyOnce | CopyWit
             await rows.copy_keys(leaf, of_leaf.keys, of_leaf.key_calls)
         for leaf, of_leaf in batch.leaves.items():
             await rows.copy_messages(leaf, of_leaf.messages, of_leaf.origins)
-        await _move_position(connection, batch, rows.refused_messages)
+        await _move_position(connection, batch, rows)
         rows.tell_refused()
     return rows.refused_messages
 
 
-async def _move_position(connection: Connection, batch: Batch, refused: int) -> None:
+async def _move_position(connection: Connection, batch: Batch, rows: CopyOnce | CopyWithout) -> None:
+    """And have the batch announced once it is committed, without a round trip more."""
     outcomes = list(batch.outcomes)
-    outcomes[_WRITTEN] -= refused
-    outcomes[_FAILED] += refused
+    outcomes[_WRITTEN] -= rows.refused_messages
+    outcomes[_FAILED] += rows.refused_messages
     start, end = batch.start, batch.end
     tag = await connection.execute(
-        _MOVE, batch.journal, start.segment, start.offset, end.segment, end.offset, end.number, *outcomes
+        _MOVE,
+        *(batch.journal, start.segment, start.offset, end.segment, end.offset, end.number, *outcomes),
+        announce.lines_of(batch.leaves, rows.refused_of),
     )
     if tag != "UPDATE 1":
         raise PositionMoved(f"journal {batch.journal} is no longer at {start.segment}:{start.offset}")

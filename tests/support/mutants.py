@@ -237,12 +237,12 @@ def transient_errors_bisected(original: Callable[[str, str], Any]) -> Callable[[
 def position_moved_from_anywhere(original: Callable[..., Any]) -> Callable[..., Any]:
     """The position is updated without looking whether it stands where the batch began."""
 
-    async def move(connection: Any, batch: Any, refused: int) -> None:
+    async def move(connection: Any, batch: Any, rows: Any) -> None:
         where = "select segment, byte_offset from journal_position where journal = $1"
         ((segment, offset),) = await connection.fetch(tuple[int, int], where, batch.journal)
         here = type(batch.start)(segment, offset, batch.start.number)
         moved = type(batch)(batch.journal, here, batch.end, batch.outcomes, batch.leaves, batch.synchronous)
-        await original(connection, moved, refused)
+        await original(connection, moved, rows)
 
     return move
 
