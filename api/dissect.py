@@ -86,16 +86,17 @@ class Tshark:
         )
         try:
             answer, words, _ = await asyncio.gather(
-                _read(process.stdout), _read(process.stderr), _write(process.stdin, data)
+                _read(process, process.stdout), _read(process, process.stderr), _write(process.stdin, data)
             )
-            if await process.wait() != 0:
-                log.warning("tshark ended with %s: %s", process.returncode, _first_line(words))
+            status = await process.wait()
         finally:
             if process.returncode is None:
-                # With all that it may have started: they would keep its pipes open.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await asyncio.shield(process.wait())
+                _kill(process)
+                await asyncio.shield(_end(process))
+        if max(len(answer), len(words)) > MOST_ANSWER_BYTES:
+            raise Undissected(f"tshark's answer is longer than {MOST_ANSWER_BYTES} bytes")
+        if status != 0:
+            log.warning("tshark ended with %s: %s", status, _first_line(words))
         return answer
 
 
@@ -133,14 +134,32 @@ def _account() -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-async def _read(stream: asyncio.StreamReader | None) -> bytes:
+async def _read(process: asyncio.subprocess.Process, stream: asyncio.StreamReader | None) -> bytes:
+    """All that it says there; one that says more than it may is ended, and gives more than that."""
     assert stream is not None  # noqa: S101 (asked for at the start)
     data = bytearray()
     while part := await stream.read(_READ_BYTES):
-        data += part
-        if len(data) > MOST_ANSWER_BYTES:
-            raise Undissected(f"tshark's answer is longer than {MOST_ANSWER_BYTES} bytes")
+        if len(data) <= MOST_ANSWER_BYTES:
+            data += part
+            if len(data) > MOST_ANSWER_BYTES:
+                _kill(process)
     return bytes(data)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With all that it may have started: they would keep its pipes open."""
+    # Once it has been waited for, its number may be another's.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Until it is gone. Its pipes are read to their ends before, or asyncio would wait for these for ever."""
+    for stream in (process.stdout, process.stderr):
+        while stream is not None and await stream.read(_READ_BYTES):
+            continue
+    await process.wait()
 
 
 async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:

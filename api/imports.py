@@ -137,14 +137,17 @@ class Imports:
             log.error("the process that imports ended without an answer")
             raise ImportsUnavailable("the process that imports gave no answer: the log says why") from error
         finally:
+            # Without an answer it is still at work, and ends by this too.
             process.stdin.close()
-            if process.returncode is None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(2):
-                        await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await asyncio.shield(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Until it is gone. Its pipe is read to the end before, or asyncio would wait for that for ever."""
+    assert process.stdout is not None  # noqa: S101 (asked for at the start)
+    while await process.stdout.read(_LONGEST_ANSWER):
+        continue
+    await process.wait()
 
 
 def _error_of(

@@ -31,6 +31,9 @@ from capture.row import Flag
 from capture.sip.parse import parse_message
 from capture.store.expiry import KeptSince
 
+MOST_KINDS: Final = 50
+"""Of reasons and of what is passed over; further ones are counted together."""
+
 Progress = Callable[[int], None]
 """Told, now and then, how many bytes of the file have been read."""
 
@@ -53,14 +56,21 @@ class Taken(NamedTuple):
     """When its frame was captured, or what stands for that."""
 
 
+class Kinds(Counter[str]):
+    """How many of each kind; a file cannot make as many kinds as it likes."""
+
+    def add(self, kind: str, count: int = 1) -> None:
+        self[kind if kind in self or len(self) < MOST_KINDS else "others"] += count
+
+
 class Traffic:
     """One reading of a file."""
 
     def __init__(self, now_us: int, since: KeptSince, max_payload_bytes: int, shift_us: int = 0) -> None:
         """`now_us` stands for frames without a sensible time; all times are moved by `shift_us`."""
-        self.rejected: Counter[str] = Counter()
+        self.rejected = Kinds()
         """What was looked for and cannot be taken, by the reason."""
-        self.passed_over: Counter[str] = Counter()
+        self.passed_over = Kinds()
         """Frames and datagrams of other kinds."""
         self.untimed = 0
         """Frames without a sensible time."""
@@ -90,7 +100,7 @@ class Traffic:
                     for found in dissector.feed(frame.link_type, frame.data, frame.time_us):
                         yield from self._take(found, frame_us)
                 else:
-                    self.rejected[f"frames of {link_name(frame.link_type)}"] += 1
+                    self.rejected.add(f"frames of {link_name(frame.link_type)}")
         finally:
             if dissector.cut:
                 self.rejected["frames that are not whole"] = dissector.cut
@@ -110,12 +120,12 @@ class Traffic:
         try:
             taken = self._read(found, frame_us)
         except HepError as error:
-            self.rejected[f"malformed HEP ({error.reason})"] += 1
+            self.rejected.add(f"malformed HEP ({error.reason})")
             return
         if taken is None:
             return
         if len(taken.packet) > MAX_PACKET_BYTES:
-            self.rejected["messages too large for HEP"] += 1
+            self.rejected.add("messages too large for HEP")
             return
         yield taken
 
@@ -125,7 +135,7 @@ class Traffic:
         if is_hep(body):
             packet = decode_packet(body, self._max_payload_bytes)
             if is_keep_alive(packet):
-                self.passed_over["HEP keep-alives"] += 1
+                self.passed_over.add("HEP keep-alives")
                 return None
         elif is_sip(body):
             packet = as_packet(found, frame_us)
@@ -143,14 +153,14 @@ class Traffic:
             if message_class is None:
                 message_class = route_sip(parse_message(packet.payload).cseq_method)
             if moved_us < self._since[message_class]:
-                self.rejected[f"older than `retention.{message_class.retention_key}` keeps it"] += 1
+                self.rejected.add(f"older than `retention.{message_class.retention_key}` keeps it")
                 return None
         data = self._moved(body, packet, time_us, flag) if is_hep(body) else self._encoded(found, packet)
         return None if data is None else Taken(data, moved_us, frame_us + self._shift_us)
 
     def _pass_over(self, body: bytes) -> None:
         is_rtp = len(body) >= 12 and body[0] >> 6 == 2
-        self.passed_over["datagrams of RTP" if is_rtp else "datagrams of other protocols"] += 1
+        self.passed_over.add("datagrams of RTP" if is_rtp else "datagrams of other protocols")
 
     def _moved(self, body: bytes, packet: Packet, time_us: int, flag: int) -> bytes:
         """With its time moved, if that is to be and it has one that counts."""
@@ -168,12 +178,12 @@ class Traffic:
         if packet.protocol_type == RTCP:
             end = self._ends.of(found)
             if end is not None and end.is_secret:
-                self.passed_over["datagrams of SRTCP"] += 1
+                self.passed_over.add("datagrams of SRTCP")
                 return None
             if end is not None:
                 packet = msgspec.structs.replace(packet, correlation_id=end.call_id.encode())
         if len(packet.payload) > self._max_payload_bytes:
-            self.rejected["messages too large for HEP"] += 1
+            self.rejected.add("messages too large for HEP")
             return None
         if len(packet.payload) > _LONGEST_PLAIN:
             packet = msgspec.structs.replace(packet, compressed_bytes=0)
@@ -183,7 +193,7 @@ class Traffic:
         try:
             return encode_packet(packet)
         except HepError:
-            self.rejected["messages too large for HEP"] += 1
+            self.rejected.add("messages too large for HEP")
             return None
 
 
@@ -199,7 +209,7 @@ def _at(packet: Packet, time_us: int) -> Packet:
 class StreamReader:
     """One direction of a TCP connection: HEP or SIP; of TLS and WebSocket only the segments are counted."""
 
-    def __init__(self, passed_over: Counter[str], rejected: Counter[str]) -> None:
+    def __init__(self, passed_over: Kinds, rejected: Kinds) -> None:
         self._passed_over = passed_over
         self._rejected = rejected
         self._framer: Framer | SipFramer | None = None
@@ -218,21 +228,21 @@ class StreamReader:
             if not self._kind:
                 self._framer = Framer() if any(magic in data for magic in MAGICS) else SipFramer()
         if self._framer is None:
-            self._passed_over[self._kind] += 1
+            self._passed_over.add(self._kind)
             return []
         found = self._framer.feed(data)
         packets = [item for item in found if isinstance(item, bytes)]
         if len(packets) < len(found):
-            self._rejected[_NO_HEP] += len(found) - len(packets)
+            self._rejected.add(_NO_HEP, len(found) - len(packets))
         return packets
 
     def finish(self) -> None:
         """What comes next may begin in the middle of a packet."""
         if isinstance(self._framer, Framer):
             if runs := self._framer.finish():
-                self._rejected[_NO_HEP] += len(runs)
+                self._rejected.add(_NO_HEP, len(runs))
         elif self._framer is not None and self._framer.finish():
-            self._rejected["messages on TCP that are not whole"] += 1
+            self._rejected.add("messages on TCP that are not whole")
 
 
 def _unreadable(data: bytes) -> str:

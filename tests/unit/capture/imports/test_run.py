@@ -12,7 +12,17 @@ from capture.imports.journal import open_import_journal
 from capture.journal.log import JournalWriter
 from capture.journal.record import Carrier
 from capture.settings import ImportSettings, JournalSettings
-from tests.support.frames import TCP, ethernet, ipv4, ipv6, tcp, udp
+from tests.support.frames import (
+    TCP,
+    ethernet,
+    ipv4,
+    ipv6,
+    pcapng_interface,
+    pcapng_packet,
+    pcapng_section,
+    tcp,
+    udp,
+)
 from tests.support.hep_bytes import a_hep3, legacy
 from tests.support.importing import (
     HOUR_US,
@@ -333,3 +343,16 @@ def test_journal_of_imports_is_one_like_any_other(tmp_path: Path) -> None:
     with closing(JournalWriter.open(directory, JournalSettings(min_free_bytes=1))) as writer:
         assert writer.last_number == 3
         assert writer.notes == []
+
+
+def test_file_with_links_without_end_makes_no_reasons_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    interfaces = [pcapng_interface(link_type) for link_type in range(1000, 2000)]
+    path.write_bytes(
+        pcapng_section() + b"".join(interfaces) + b"".join(pcapng_packet(b"x", at) for at in range(1000))
+    )
+
+    result = import_file(tmp_path / "data", path)
+
+    assert len(result.report.rejected) == 51
+    assert result.rejected == 1000
