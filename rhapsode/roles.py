@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 
 from capture.errors import JournalError
+from capture.imported import JOURNAL_NAME as IMPORT_JOURNAL
 from capture.intake.sockets import Sockets
 from capture.journal.directory import ID_NAME
 from capture.journal.figures import INTAKE_FIGURES, WORKER_FIGURES, IntakeFigure, WorkerFigure, read_figures
@@ -17,6 +18,8 @@ from rhapsode.settings import Settings
 
 WORKER_NICE = 5
 """Of lower priority than intake: what the kernel holds for that is lost when it waits too long."""
+IMPORT_NICE = 10
+"""What is imported waits for what comes in."""
 
 
 def make_data_directory(settings: Settings) -> None:
@@ -61,7 +64,7 @@ def run_worker(settings: Settings, database_url: str, journal: Path, *, until_dr
     """Store what a journal holds until SIGTERM or SIGINT, or until it is drained."""
     from capture.worker import WorkerOptions, run
 
-    os.nice(WORKER_NICE)
+    os.nice(IMPORT_NICE if journal.name == IMPORT_JOURNAL else WORKER_NICE)
 
     run(
         WorkerOptions(

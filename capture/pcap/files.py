@@ -16,6 +16,7 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
 _TICKS_PER_SECOND: Final = {0xA1B2C3D4: 1_000_000, 0xA1B23C4D: 1_000_000_000}
 """By the magic of a pcap."""
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _PCAP_HEADER_BYTES: Final = 24
 _LINK_TYPE: Final = 0xFFFF
 """The bits above it say whether frames end with a checksum."""
@@ -82,7 +83,8 @@ def _pcap_frames(file: BinaryIO, magic: bytes, name: object) -> Iterator[Frame]:
     order = next((order for order in "<>" if _magic(order, magic) in _TICKS_PER_SECOND), None)
     header = file.read(_PCAP_HEADER_BYTES - 4)
     if order is None or len(header) < _PCAP_HEADER_BYTES - 4:
-        raise PcapError("foreign", f"{name} is not a packet capture: neither pcap nor pcapng")
+        hint = "; it is compressed: unpack it first" if magic[:2] == _GZIP_MAGIC else ""
+        raise PcapError("foreign", f"{name} is not a packet capture: neither pcap nor pcapng{hint}")
     ticks_per_second = _TICKS_PER_SECOND[_magic(order, magic)]
     (link_type,) = struct.unpack_from(f"{order}I", header, 16)
     record = struct.Struct(f"{order}IIII")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from capture.errors import DatabaseAway, ImportBusy, NoSuchImport
-from capture.imported import read_reports, reports_directory
+from capture.imported import read_reports, reports_directory, write_report
 from capture.imports.remove import remove_import
 from capture.imports.task import ImportResult
 from capture.journal.log import JournalWriter
@@ -126,6 +126,25 @@ async def test_import_that_is_still_to_be_stored_is_not_deleted(database_url: st
 
     with pytest.raises(ImportBusy, match="some of ticket-7 is still to be stored"):
         await remove_import(database_url, tmp_path, "ticket-7", "admin")
+
+
+async def test_import_that_was_broken_off_is_deleted_once_all_of_it_is_stored(
+    database_url: str, tmp_path: Path
+) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(3))
+    reports = reports_directory(tmp_path)
+    report = import_file(tmp_path, path, label="ticket-7").report
+    report.ended_us = report.last_record = report.inserted = 0
+    write_report(reports, report)
+
+    with pytest.raises(ImportBusy):
+        await remove_import(database_url, tmp_path, "ticket-7", "admin")
+    imported(tmp_path, database_url, path, label="later")
+    with working(tmp_path / "journal" / "import", database_url):
+        await _until(lambda: fetch(database_url, "select 1 from messages_1_call"), 6)
+
+    assert await remove_import(database_url, tmp_path, "ticket-7", "admin") == 3
+    assert len(await fetch(database_url, "select 1 from messages_1_call")) == 3
 
 
 async def test_database_that_is_away_is_said_and_the_import_stays_known(

@@ -1,3 +1,4 @@
+import gzip
 import io
 import struct
 from collections.abc import Callable
@@ -62,6 +63,11 @@ def test_no_capture_is_called_so(data: bytes) -> None:
         frames_in(data)
 
     assert error.value.reason == "foreign"
+
+
+def test_compressed_capture_is_called_so() -> None:
+    with pytest.raises(PcapError, match="it is compressed: unpack it first"):
+        frames_in(gzip.compress(a_pcap(b"x")))
 
 
 @pytest.mark.parametrize("make", [a_pcap, lambda *frames: a_pcapng(*map(pcapng_packet, frames))])
