@@ -19,6 +19,7 @@ from api.search.query import And, Condition, Expression, Operator, Position, Que
 from api.search.scanner import Task
 from api.search.scanners import ScannerGone, Scanners
 from api.search.snapshot import CallAt, Head, Snapshot
+from capture.route import MessageClass
 from capture.store.codec import PayloadCodec
 
 SLICE_S = 0.003
@@ -58,15 +59,19 @@ class Payloads:
 
 
 class Held:
-    """How much payload all walks of a session have found so far."""
+    """What all walks of a session have found so far, each message once, and how much payload that is."""
 
     def __init__(self, most: int = HELD_BYTES) -> None:
         self._room = most
+        self._found: dict[tuple[MessageClass, int], Found] = {}
 
-    def take(self, payload_bytes: int) -> bool:
-        """Count it; whether there was room."""
-        self._room -= payload_bytes
-        return self._room >= 0
+    def keep(self, found: Found) -> tuple[Found, bool]:
+        """The message as it is held already, if another walk has found it too; whether there was room."""
+        stored = found.stored
+        held = self._found.setdefault((stored.message_class, stored.id), found)
+        if held is found:
+            self._room -= len(stored.payload)
+        return held, self._room >= 0
 
 
 class Walk:
@@ -127,8 +132,8 @@ class Walk:
         for row in rows:
             found = self._judge.find(row)
             if found is not None:
+                found, has_room = self._held.keep(found)
                 self.found.append(found)
-                has_room = self._held.take(len(found.stored.payload))
                 if len(self.found) >= wanted or not has_room:
                     self.full = True
                     return

@@ -265,3 +265,17 @@ async def test_question_for_nothing_asks_nothing(database_url: str, make: Callab
 
     async with a_searcher(database_url) as searcher:
         assert await searcher.page(make()) == ([], None, None)
+
+
+async def test_message_that_several_walks_find_is_held_once(database_url: str):
+    packets = [a_packet(START_US + number, sip()) for number in range(3)]
+    await store(database_url, packets)
+
+    async with a_searcher(database_url) as searcher, searcher.session() as session:
+        session.held = Held(sum(len(packet.payload) for packet in packets))
+        first, again = [await session.find([query(equal("from_user", "alice"))], 200) for _ in range(2)]
+        page = session.page(200)
+
+    assert page.incomplete is None
+    assert len(page.rows) == 3
+    assert all(one is other for one, other in zip(first[0].found, again[0].found, strict=True))
