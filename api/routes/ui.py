@@ -47,8 +47,11 @@ async def send_file(request: Request, context: Context) -> Response:
     prefix, path = context.site.prefix, request.scope["path"]
     if prefix and path in ("/", prefix):
         return RedirectResponse(f"{quote(prefix)}/", 307)
-    below = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
-    sent = context.site.find(below.removeprefix("/"))
+    below = (path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path).removeprefix("/")
+    if (name := context.site.beside_the_page(below)) is not None:
+        # There the browser will find it in its cache when it asks again, for the right one.
+        return RedirectResponse(f"{quote(prefix)}/{quote(name)}", 307)
+    sent = context.site.find(below)
     if sent is None:
         raise HTTPException(404)
     return await _answer(request, sent)

@@ -23,6 +23,8 @@ _FOREIGN_LINK = re.compile(
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
 _SOURCE = re.compile(r"\bsrc\s*=", re.IGNORECASE)
 _HANDLER = re.compile(r"\son[a-z]+\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+LATER_HANDLERS = ("this.blur()",)
+"""What scripts of the stock UI make tags run: its buttons give up the focus."""
 _TAG = re.compile(r"<[a-zA-Z][^<>]*>")
 
 
@@ -86,8 +88,7 @@ def policy_of(page: str, frames: Iterable[str] = ()) -> str:
         for tag in _TAG.findall(_SCRIPT.sub("", page))
         for double, single in _HANDLER.findall(tag)
     ]
-    if handlers:
-        scripts += ["'unsafe-hashes'", *handlers]
+    scripts += ["'unsafe-hashes'", *handlers, *map(_hash, LATER_HANDLERS)]
     return "; ".join(
         [
             "default-src 'self'",

@@ -82,19 +82,23 @@ class Site:
             for name, file in build.files.items()
             if _is_free(name, build)
         }
-        self._names = {PurePosixPath(name).name for name in self.files}
 
     def find(self, path: str) -> SentFile | None:
         """What to send for a path below the prefix; None: there is no such thing."""
         if (found := self.files.get(path)) is not None:
             return found
-        folder, _, name = path.rpartition("/")
-        # A browser that looks ahead asks below a dashboard for files that lie beside the index page.
-        if folder and name in self._names:
-            return None
         first = path.partition("/")[0]
         is_route = path in ("", INDEX) or first in CLIENT_ROUTES or first.startswith("(")
         return self.index if is_route else None
+
+    def beside_the_page(self, path: str) -> str | None:
+        """The file that was meant by a path below a route inside of the UI.
+
+        The page says where its files are by a script, and a browser that looks ahead knows nothing of that.
+        """
+        first, _, rest = path.partition("/")
+        name = rest.rpartition("/")[2]
+        return name if first in CLIENT_ROUTES and name in self.files else None
 
     @property
     def tops(self) -> set[str]:

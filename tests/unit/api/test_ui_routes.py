@@ -62,10 +62,13 @@ async def test_routes_inside_of_the_ui_begin_with_its_page(tmp_path: Path, path:
         assert "window.GLOBAL_CONFIG" in await text_of(api, path)
 
 
-async def test_files_asked_for_below_a_route_are_not_there(tmp_path: Path) -> None:
-    async with an_api(**ui(unpacked(tmp_path))) as api:
-        for path in ("/dashboard/main.0123456789abcdef.js", "/search/styles.0123456789abcdef.css"):
-            assert (await api.client.get(path)).status_code == 404
+@pytest.mark.parametrize("prefix", ["", "/homer"])
+async def test_files_asked_for_below_a_route_are_found_beside_the_page(tmp_path: Path, prefix: str) -> None:
+    async with an_api(**ui(unpacked(tmp_path)), http=HttpSettings(prefix=prefix)) as api:
+        for path in ("dashboard/main.0123456789abcdef.js", "search/result/styles.0123456789abcdef.css"):
+            answer = await api.client.get(f"{prefix}/{path}")
+            name = path.rpartition("/")[2]
+            assert (answer.status_code, answer.headers["location"]) == (307, f"{prefix}/{name}")
 
 
 @pytest.mark.parametrize(
