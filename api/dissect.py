@@ -74,19 +74,23 @@ class Tshark:
         settings = self._settings
         uid, gid = _account()
         limits = [uid, gid, settings.memory_bytes, int(settings.timeout_s) + 1]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", bounded.__file__),
-            *map(str, limits),
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_ENVIRONMENT,
-            start_new_session=True,
-        )
+        # A file: the loop's own pipe is a socket with uvloop, and tshark reads a capture from none.
+        with os.fdopen(os.memfd_create("rhapsode-capture"), "w+b") as given:
+            given.write(data)
+            given.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", bounded.__file__),
+                *map(str, limits),
+                *command,
+                stdin=given,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=_ENVIRONMENT,
+                start_new_session=True,
+            )
         try:
-            answer, words, _ = await asyncio.gather(
-                _read(process, process.stdout), _read(process, process.stderr), _write(process.stdin, data)
+            answer, words = await asyncio.gather(
+                _read(process, process.stdout), _read(process, process.stderr)
             )
             status = await process.wait()
         finally:
@@ -160,18 +164,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         while stream is not None and await stream.read(_READ_BYTES):
             continue
     await process.wait()
-
-
-async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    assert stream is not None  # noqa: S101 (asked for at the start)
-    try:
-        stream.write(data)
-        await stream.drain()
-        stream.close()
-        await stream.wait_closed()
-    except (BrokenPipeError, ConnectionResetError):
-        # It ended before it had read everything: what it said tells why.
-        return
 
 
 def _first_line(words: bytes) -> str:

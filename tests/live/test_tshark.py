@@ -1,9 +1,11 @@
 """Messages taken apart by the real tshark: alone, and by the route that the web UI asks."""
 
+import asyncio
 import random
 from typing import Any
 
 import pytest
+import uvloop
 
 from api.callflow.hosts import End
 from api.dissect import Tshark
@@ -81,6 +83,11 @@ async def test_any_payload_is_taken_apart_or_refused_by_no_crash(tshark: Tshark)
             payload[chance.randrange(len(payload))] = chance.randrange(256)
 
         assert await tshark.dissect(a_message(bytes(payload), is_sip=True))
+
+
+def test_message_is_taken_apart_by_the_loop_that_serves(tshark: Tshark) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert "sip" in runner.run(layers_of(tshark, a_message()))
 
 
 async def test_web_ui_is_given_the_layers_of_a_message(database_url: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from api.callflow.hosts import End
 from api.dissect import Tshark, Undissected, arguments_for, protocol_of
@@ -125,6 +126,15 @@ async def test_program_gets_a_capture_of_the_message(directory: Path) -> None:
     data = bytes.fromhex(sent)
     assert data[:4] == b"\xd4\xc3\xb2\xa1"
     assert data.endswith(INVITE)
+
+
+def test_program_is_given_no_socket_by_the_loop_that_serves(directory: Path) -> None:
+    tshark = a_program(directory, "[ -S /dev/stdin ] || printf '[%s]' $(wc -c)")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        (read,) = runner.run(tshark.dissect(a_message()))
+
+    assert read > len(INVITE)
 
 
 @pytest.mark.parametrize("before", [":", "head -c 9000000 /dev/zero", "sleep 60 &"])
