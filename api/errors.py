@@ -104,10 +104,12 @@ class LoginDisabled(LoginRefused):
 class TooManyLogins(LoginRefused):
     """Too many failed logins of this user or from this address."""
 
-    def __init__(self, retry_after_s: float) -> None:
+    def __init__(self, retry_after_s: float, *, is_first: bool = True) -> None:
         super().__init__("too many failed logins, try again later")
         self.retry_after_s = retry_after_s
         """When the next attempt may be made, in seconds from now."""
+        self.is_first = is_first
+        """Nobody has been told so since the last attempt."""
 
 
 class AccountError(ApiError):

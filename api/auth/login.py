@@ -26,7 +26,7 @@ async def login(context: ApiContext, username: str, password: str, address: str)
     found = await context.passwords.matches(account.hash if account else None, password)
     if account is None or not found:
         raise LoginRefused
-    attempt.forgive()
+    attempt.succeed()
     if not account.enabled:
         raise LoginDisabled
     return account

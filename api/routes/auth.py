@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth.dependencies import CurrentUser, LoggedInUser
 from api.auth.login import end_login, login, token_for
 from api.context import Context
-from api.errors import LoginRefused, RequestError
+from api.errors import LoginRefused, RequestError, TooManyLogins
 from api.schemas.auth import (
     AuthType,
     AuthTypes,
@@ -50,7 +50,9 @@ async def log_in(
     try:
         account = await login(context, username, password, request.client.host if request.client else "")
     except LoginRefused as refusal:
-        context.audit.note(request, username, "login refused", detail={"why": str(refusal)})
+        # Whoever goes on trying meanwhile, without a login, would fill the database.
+        if not isinstance(refusal, TooManyLogins) or refusal.is_first:
+            context.audit.note(request, username, "login refused", detail={"why": str(refusal)})
         raise
     token, expires_s = await token_for(context, account)
     context.audit.note(request, account.username, "login")

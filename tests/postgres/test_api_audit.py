@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
+from api.settings import AuthSettings
 from api.tables import audit
 from tests.support.api import SESAME, Api, add_user, an_api
 from tests.support.stored import a_packet, store
@@ -60,6 +61,23 @@ async def test_payloads_and_calls_that_are_looked_at_are_noted(api: Api, databas
         ("alice", "view call", "call-1"),
         ("alice", "view payload", f"1_call {row['id']}"),
         ("alice", "login", ""),
+    ]
+
+
+async def test_one_who_goes_on_guessing_fills_no_audit(database_url: str) -> None:
+    async with an_api(database_url, auth=AuthSettings(attempts=2)) as api:
+        await add_user(api.context.engine, "root")
+        api.client.headers.update(await api.log_in("root"))
+        for number in range(9):
+            guess = {"username": f"user{number}", "password": "no"}
+            await api.client.post("/api/v3/auth", json=guess)
+
+        refused = await listed(api, action="login refused")
+
+    assert [row["detail"]["why"] for row in refused] == [
+        "too many failed logins, try again later",
+        "incorrect password",
+        "incorrect password",
     ]
 
 

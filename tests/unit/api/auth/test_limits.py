@@ -57,8 +57,8 @@ def test_waiting_time_is_told_and_suffices() -> None:
     with pytest.raises(TooManyLogins) as refusal:
         tried.begin("alice", "192.0.2.1")
 
-    assert refusal.value.retry_after_s == 45
-    clock.now += 45
+    assert refusal.value.retry_after_s == 55
+    clock.now += 55
     assert tried.begin("alice", "192.0.2.1")
 
 
@@ -72,6 +72,70 @@ def test_refused_attempts_do_not_lengthen_the_wait() -> None:
 
     clock.now += 1
     assert tried.begin("alice", "192.0.2.1")
+
+
+def used_up(tried: LoginLimits, clock: Clock, address: str = "192.0.2.1") -> float:
+    """How long there is to wait once no attempt is left; it is waited for."""
+    with pytest.raises(TooManyLogins) as refusal:
+        while True:
+            tried.begin("alice", address)
+    clock.now += refusal.value.retry_after_s
+    return refusal.value.retry_after_s
+
+
+def test_each_wait_is_twice_the_last_up_to_an_hour() -> None:
+    tried, clock = some_limits(attempts=3, window_s=300)
+
+    assert [used_up(tried, clock) for _ in range(6)] == [300, 600, 1200, 2400, 3600, 3600]
+
+
+def test_waits_are_short_again_after_a_day_without_failures() -> None:
+    tried, clock = some_limits(attempts=3, window_s=300)
+    for _ in range(3):
+        used_up(tried, clock)
+
+    clock.now += limits.FORGOTTEN_S
+
+    assert used_up(tried, clock) == 300
+
+
+def test_slow_failures_of_people_never_add_up() -> None:
+    tried, clock = some_limits(attempts=3, window_s=60)
+
+    for _ in range(50):
+        tried.begin("alice", "192.0.2.1")
+        clock.now += 31
+
+    assert tried.begin("alice", "192.0.2.1")
+
+
+def test_guesses_from_elsewhere_lock_nobody_out_of_where_they_have_logged_in() -> None:
+    tried, clock = some_limits(attempts=3)
+    tried.begin("alice", "192.0.2.1").succeed()
+    for number in range(3):
+        tried.begin("alice", f"198.51.100.{number}")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("alice", "198.51.100.9")
+    for _ in range(3):
+        tried.begin("alice", "192.0.2.1")
+
+    with pytest.raises(TooManyLogins):
+        tried.begin("alice", "192.0.2.1")
+
+
+def test_one_who_goes_on_trying_is_told_first_once() -> None:
+    tried, clock = some_limits(attempts=1, window_s=60)
+    firsts = []
+    for _ in range(2):
+        tried.begin("alice", "192.0.2.1")
+        for user in ("alice", "bob", "carol"):
+            with pytest.raises(TooManyLogins) as refusal:
+                tried.begin(user, "192.0.2.1")
+            firsts.append(refusal.value.is_first)
+        clock.now += refusal.value.retry_after_s
+
+    assert firsts == [True, False, False] * 2
 
 
 def test_forgiven_attempt_leaves_nothing_behind() -> None:
