@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.postgres import test_keys_kept, test_search_narrowing, test_search_scripts, test_writer
+from tests.postgres import (
+    test_imports,
+    test_keys_kept,
+    test_search_narrowing,
+    test_search_scripts,
+    test_writer,
+)
 from tests.support.journals import write_journal
 from tests.support.mutants import MUTANTS, mutated
 from tests.unit.capture.journal import test_reader_damage
@@ -48,6 +54,11 @@ CAUGHT = [
         "keys_kept_across_a_dropped_bucket",
         test_keys_kept.test_message_in_a_bucket_dropped_and_made_again_is_found_by_its_caller,
         r"'caller': 0",
+    ),
+    Caught(
+        "keys_kept_from_import_to_import",
+        test_imports.test_file_imported_twice_is_there_twice_under_its_two_labels,
+        r"\[\] == \['second', 'second'\]",
     ),
     Caught(
         "two_conditions_on_one_key_row",

@@ -137,6 +137,25 @@ def keys_kept_across_a_dropped_bucket(original: Callable[..., Any]) -> Callable[
     return add
 
 
+@_mutant("capture.pipeline:Pipeline._labelled")
+def keys_kept_from_import_to_import(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What was written for one import counts as written for the next, and goes when the first is deleted."""
+
+    class Unforgetting:
+        def forget(self) -> None:
+            pass
+
+    def labelled(pipeline: Any, *given: Any) -> Any:
+        keys = pipeline._keys
+        pipeline._keys = Unforgetting()
+        try:
+            return original(pipeline, *given)
+        finally:
+            pipeline._keys = keys
+
+    return labelled
+
+
 # What a search narrows to
 
 
