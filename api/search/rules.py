@@ -18,6 +18,8 @@ QUICK_FIELDS = frozenset(["sid", "call_id", "correlation_id"])
 MOST_RANGE_S = 10**12
 """Beyond any time."""
 MOST_ENDING_CHARS = 100
+MOST_HOPS = 8
+"""Endings taken off one name: a longer chain of B2BUAs is somebody's joke, and each link costs a copy."""
 
 _SQL_FIELD = re.compile(r"\s*(data_header|protocol_header)\s*->>\s*'([^']+)'\s*", re.ASCII)
 _PUSHED = re.compile(
@@ -123,13 +125,15 @@ def stages(rules: Sequence[Rule]) -> Iterable[list[Rule]]:
 
 
 def with_other_legs(ids: Iterable[str], endings: Sequence[str]) -> set[str]:
-    """These ids, and what other legs are called: with an ending behind it, or without all that are there."""
+    """These ids, and what other legs are called: with an ending behind it, or without those they have."""
     legs = set()
     for session_id in filter(None, ids):
         legs.add(session_id)
         for ending in endings:
             a_leg = session_id
-            while a_leg.endswith(ending):
+            for _ in range(MOST_HOPS):
+                if not a_leg.endswith(ending):
+                    break
                 a_leg = a_leg.removesuffix(ending)
                 legs.add(a_leg)
             legs.add(session_id + ending)

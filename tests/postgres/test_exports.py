@@ -463,6 +463,7 @@ HOSTILE = [
     'a"b\\c',
     "%",
     "_b2b-1" * 3,
+    "_b2b-1" * 200_000,
     "a%_b",
     "nul\0",
     "\U0001f600 \u202eright to left",

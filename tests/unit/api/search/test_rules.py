@@ -192,6 +192,15 @@ def test_legs_are_named_with_and_without_the_ending() -> None:
     assert with_other_legs(["_b"], ["_b"]) == {"_b", "_b_b"}
 
 
+def test_name_of_nothing_but_endings_costs_little() -> None:
+    endless = "_b2b-1" * 200_000
+
+    legs = with_other_legs([endless], ["_b2b-1"])
+
+    assert len(legs) == 10
+    assert min(map(len, legs)) == len(endless) - 8 * len("_b2b-1")
+
+
 @pytest.mark.parametrize("message_class", MessageClass)
 def test_rules_of_our_own_mapping_can_all_be_followed(message_class: MessageClass) -> None:
     rules = read_rules(message_class, correlation_mapping(message_class), FIELDS)
