@@ -5,16 +5,20 @@ Only where the settings name a Grafana. See docs/decisions/0009-other-servers.md
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from api.auth.page import PageUser, keep_page_login
 from api.context import ApiContext, Context
-from api.errors import UpstreamError
+from api.errors import ApiError, UpstreamError
+from api.handlers import answer_to
 from api.leaving import unless_gone
 from api.proxies.relay import (
     METHODS,
@@ -33,11 +37,29 @@ log = logging.getLogger(__name__)
 
 STREAM_TIMEOUTS = 12
 """How many times as long as its beginning an answer may take in all: Grafana may be slow, or the browser."""
+WORDS_POLICY = "default-src 'none'; frame-ancestors 'self'"
+
+
+class _Framed(APIRoute):
+    """A route whose errors are shown in frames too: they stand where a panel should be."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_framed(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ApiError as error:
+                answer = answer_to(error)
+                answer.headers["Content-Security-Policy"] = WORDS_POLICY
+                return answer
+
+        return handle_framed
 
 
 def grafana_pages(context: ApiContext) -> APIRouter:
     """The routes below the path of the settings; none without a Grafana."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=_Framed)
     if context.servers.grafana.is_there:
         path = pages_path(context)
         router.add_api_route(path, show_pages, methods=list(METHODS))

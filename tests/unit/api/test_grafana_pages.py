@@ -408,6 +408,8 @@ async def test_grafana_that_is_away_is_said(upstream: HttpServer, caplog: pytest
         async with served(GrafanaSettings(url="http://127.0.0.1:9")) as api:
             away = await api.client.get(FRAME, headers=USER)
 
+    for answer in (late, away):
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'self'"
     assert (late.status_code, late.json()["message"]) == (504, "Grafana did not answer within 0.05 s")
     assert (away.status_code, away.json()["message"]) == (502, "Grafana cannot be reached")
 
