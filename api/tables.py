@@ -3,6 +3,7 @@
 Those that Homer 7 has too have its columns, so that its rows can be carried over.
 """
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -72,6 +73,11 @@ def _time(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
+def new_login_epoch() -> int:
+    """Of one account alone: a login of one that is gone is none of the next one of its name."""
+    return secrets.randbelow(2**30) + 2
+
+
 def _removed() -> Column[bool]:
     return Column(
         "is_removed",
@@ -103,6 +109,7 @@ users = Table(
         "login_epoch",
         Integer,
         nullable=False,
+        default=new_login_epoch,
         server_default="1",
         comment="logins of an earlier one count no more",
     ),

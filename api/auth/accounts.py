@@ -20,7 +20,7 @@ from api.auth.tokens import KEY_BYTES
 from api.database import connect
 from api.errors import AccountError
 from api.settings import SearchSettings
-from api.tables import api_secret, users
+from api.tables import api_secret, new_login_epoch, users
 
 ADMIN_NAME = "admin"
 ADMIN_LOCK = 0x52484150_41444D4E
@@ -117,7 +117,7 @@ async def _set_password(connection: AsyncConnection, username: str, password: st
         statement = (
             update(users)
             .where(users.c.username == username)
-            .values(hash=hash_password(password), login_epoch=users.c.login_epoch + 1)
+            .values(hash=hash_password(password), login_epoch=new_login_epoch())
         )
         changed = (await connection.execute(statement)).rowcount
     if changed == 0:

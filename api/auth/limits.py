@@ -100,9 +100,9 @@ class LoginLimits:
             return 0
         times, window_s = failures.times, self._settings.attempts_window_s
         if len(times) >= self._settings.attempts:
-            longest_s = max(LONGEST_S, window_s)
-            # No more than a number can hold.
-            free_s = times[-1] + min(window_s * 2 ** min(failures.waits, 30), longest_s)
+            # No larger than a number can be.
+            doubled_s = window_s * 2.0 ** min(failures.waits, 30)
+            free_s = times[-1] + min(doubled_s, max(LONGEST_S, window_s))
             if now < free_s:
                 return free_s - now
             failures.free_s = free_s

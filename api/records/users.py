@@ -10,7 +10,7 @@ from api.auth.caller import ADMIN_GROUP
 from api.errors import RequestError
 from api.records.kind import Kind, Values
 from api.records.store import Change
-from api.tables import user_settings, users
+from api.tables import new_login_epoch, user_settings, users
 
 USER = Kind(
     "user",
@@ -71,8 +71,10 @@ async def change_user(change: Change, guid: str, values: Values, hash_: str | No
         await _rename(change, found["username"], name)
     written: dict[str, Any] = {key: value for key, value in values.items() if found[key] != value}
     detail: Values = {"before": {key: found[key] for key in written}, "after": dict(written)}
+    if "username" in written:
+        written |= {"login_epoch": new_login_epoch()}
     if hash_ is not None:
-        written |= {"hash": hash_, "login_epoch": users.c.login_epoch + 1}
+        written |= {"hash": hash_, "login_epoch": new_login_epoch()}
         detail["has_new_password"] = True
     if written:
         await change.connection.execute(update(users).where(users.c.guid == guid).values(written))
@@ -99,8 +101,8 @@ async def end_logins(change: Change, guid: str) -> Values | None:
     """Log a user out everywhere; the row, None when there is none."""
     found = await _found(change.connection, guid)
     if found is not None:
-        raised = {"login_epoch": users.c.login_epoch + 1}
-        await change.connection.execute(update(users).where(users.c.guid == guid).values(raised))
+        ended = {"login_epoch": new_login_epoch()}
+        await change.connection.execute(update(users).where(users.c.guid == guid).values(ended))
         change.note("end logins", found["username"])
     return found
 

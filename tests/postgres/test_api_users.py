@@ -220,3 +220,23 @@ async def test_exported_users_are_imported_elsewhere_all_or_none(api: Api) -> No
     assert done == (201, {"data": "1", "message": "successfully imported users"})
     assert broken[0] == 400
     assert await names(api) == ["admin", "alice", "carol"]
+
+
+async def test_login_of_a_deleted_user_is_none_of_the_next_one_of_that_name(api: Api) -> None:
+    old = await api.log_in("alice")
+    await ask(api, "DELETE", "/guid-of-alice")
+
+    made = await ask(api, "POST", "", json=NEW | {"username": "alice", "usergroup": "admin"})
+
+    assert made[0] == 201
+    assert (await api.client.get("/api/v3/users/profile", headers=old)).status_code == 401
+
+
+async def test_login_of_a_renamed_user_is_none_of_who_gets_that_name(api: Api) -> None:
+    old = await api.log_in("alice")
+    await ask(api, "POST", "", json=NEW)
+
+    await ask(api, "PUT", "/guid-of-alice", json={"username": "bob"})
+    await ask(api, "PUT", f"/{NEW['guid']}", json={"username": "alice"})
+
+    assert (await api.client.get("/api/v3/users/profile", headers=old)).status_code == 401
