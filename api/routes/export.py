@@ -107,13 +107,13 @@ async def make_link(request: Request, user: CurrentUser, context: Context, body:
     """A link that opens the given Call-IDs in the web UI, for whoever may log in; it holds all by itself."""
     calls = {key.key: call_ids_of(value) for key, value in strict_classes_of(body).items()}
     times = body.timestamp
-    if times is None or times.from_ is None or times.to is None or not any(calls.values()):
+    if times is None or times.from_ms is None or times.to_ms is None or not any(calls.values()):
         raise RequestError("a link needs Call-IDs and a window of time")
     origin = request.headers.get("origin", "")
     if not _ORIGIN.fullmatch(origin):
         origin = f"{request.url.scheme}://{request.url.netloc}"
     page = f"{origin}{context.options.http.prefix}/search/result"
-    link = shown_at(page, times.from_, times.to, calls)
+    link = shown_at(page, times.from_ms, times.to_ms, calls)
     if len(link) > MOST_LINK_CHARS:
         raise RequestError("too many Call-IDs for a link")
     return JsonAnswer(LinkAnswer(ShareLink(link)))
@@ -159,7 +159,7 @@ async def _export(
         request,
         user,
         f"export {kind.ending}",
-        ", ".join(found.call_ids),
+        found.seen,
         {"messages": len(found.messages)},
     )
     now = datetime.now(UTC)

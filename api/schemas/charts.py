@@ -181,6 +181,6 @@ def statistic_answer(result: Result) -> StatisticAnswer:
 
 def whole_window(window: TimeWindow | None) -> tuple[int, int]:
     """First and last millisecond; RequestError when one is missing, for what follows would be a guess."""
-    if window is None or window.from_ is None or window.to is None:
+    if window is None or window.from_ms is None or window.to_ms is None:
         raise RequestError
-    return window.from_, window.to
+    return window.from_ms, window.to_ms

@@ -3,6 +3,7 @@
 Source: homer-app's binding rules. Unknown names are ignored; null is as good as missing.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from api.search.syntax import MAX_ELEMENTS, Element
 from capture.route import MessageClass
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Milliseconds = Int64 | Annotated[float, msgspec.Meta(ge=-(2**63), le=2**63 - 1024)]
 
 MAX_IDS = 10_000
 """Call-IDs or message ids in one question."""
@@ -27,10 +29,20 @@ MAX_LEFT_OUT = 1000
 
 
 class TimeWindow(msgspec.Struct):
-    """Unix milliseconds; both ends belong to the window."""
+    """Unix milliseconds, which the web UI sends with decimals too; both ends belong to the window."""
 
-    from_: Int64 | None = msgspec.field(name="from", default=None)
-    to: Int64 | None = None
+    from_: Milliseconds | None = msgspec.field(name="from", default=None)
+    to: Milliseconds | None = None
+
+    @property
+    def from_ms(self) -> int | None:
+        """The whole millisecond that it begins in."""
+        return None if self.from_ is None else math.floor(self.from_)
+
+    @property
+    def to_ms(self) -> int | None:
+        """The whole millisecond that it ends in."""
+        return None if self.to is None else math.floor(self.to)
 
 
 class Location(msgspec.Struct):
@@ -65,7 +77,7 @@ class SearchObject(msgspec.Struct):
     def window(self) -> tuple[int, int]:
         """First and last microsecond."""
         times = self.timestamp or TimeWindow()
-        return window(times.from_ or 0, times.to or 0)
+        return window(times.from_ms or 0, times.to_ms or 0)
 
     @property
     def nodes(self) -> list[str]:

@@ -119,6 +119,23 @@ async def test_newest_of_many_come_oldest_first_and_say_that_there_are_more(data
     assert "X-Rhapsode-Incomplete" not in (await ask(api, element("limit", "30"))).headers
 
 
+async def test_window_may_have_decimals_as_the_web_ui_sends_them(database_url: str, api: Api):
+    await store(database_url, [a_packet(START_US + 2_400, sip())])
+    at_ms = START_US / 1000
+
+    for first, last, count in (
+        (at_ms + 2.266, at_ms + 2.266, 1),
+        (at_ms + 0.5, at_ms + 1.9, 0),
+        (0.1, 1e18, 1),
+    ):
+        body = {"param": {"search": {"1_call": []}}, "timestamp": {"from": first, "to": last}}
+        answer = await api.client.post("/api/v3/search/call/data", json=body)
+        assert (answer.status_code, len(answer.json()["data"])) == (201, count)
+    for wrong in (1e300, -1e300, "1.5", True):
+        body = {"param": {"search": {"1_call": []}}, "timestamp": {"from": wrong, "to": 1}}
+        assert (await api.client.post("/api/v3/search/call/data", json=body)).status_code == 400
+
+
 async def test_end_of_window_includes_its_whole_millisecond(database_url: str, api: Api):
     await store(database_url, [a_packet(START_US + offset, sip()) for offset in (999, 1000, 1999, 2000)])
 
@@ -195,7 +212,7 @@ async def test_other_node_gives_nothing(database_url: str, api: Api):
     "body",
     [
         {"timestamp": {"from": "1", "to": 2}},
-        {"timestamp": {"from": 1.5, "to": 2}},
+        {"timestamp": {"from": "1.5", "to": 2}},
         {"timestamp": {"from": 10**30, "to": 2}},
         {"timestamp": {"from": 2**63, "to": 2}},
         {"param": {"search": {"1_call": {}}}},

@@ -142,7 +142,7 @@ async def test_no_metrics_have_no_values(api: Api, upstream: HttpServer) -> None
     [
         {"param": {"metrics": ["up"], "precision": 60}},
         {"param": {"metrics": ["up"]}, "timestamp": {"from": 1}},
-        {"param": {"metrics": ["up"]}, "timestamp": {"from": 1.5, "to": 2}},
+        {"param": {"metrics": ["up"]}, "timestamp": {"from": "1.5", "to": 2}},
         {"param": {"metrics": ["up"]}, "timestamp": {"from": 10**30, "to": 2}},
         {"param": {"metrics": "up"}, "timestamp": WINDOW},
         {"param": {"metrics": [1]}, "timestamp": WINDOW},
