@@ -1,6 +1,7 @@
 """Entries on their way into the audit."""
 
 import asyncio
+from datetime import timedelta
 
 from fastapi import Request
 
@@ -13,7 +14,7 @@ REQUEST = Request({"type": "http", "client": ("192.0.2.1", 5060)})
 
 async def test_who_writes_at_the_same_time_writes_each_entry_once(database_url: str) -> None:
     engine = connect(database_url)
-    audit = Audit(engine)
+    audit = Audit(engine, timedelta(days=1))
     for number in range(3):
         audit.note(REQUEST, "alice", "look", str(number))
 
