@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -68,16 +68,17 @@ class Audit:
         self._closing = asyncio.Event()
 
     def note(
-        self, request: HTTPConnection, caller: Caller | str, action: str, of: str = "", detail: Any = None
+        self,
+        request: HTTPConnection,
+        caller: Caller | str,
+        action: str,
+        of: str | Sequence[str] = "",
+        detail: Any = None,
     ) -> None:
-        """Write this soon; `caller` is a name where nobody is logged in."""
-        entry = entry_of(request, caller, action, of, detail)
-        if len(self._waiting) >= MOST_WAITING:
-            log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
-            return
-        self._waiting.append(entry)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._write_soon())
+        """Write this soon; `caller` is a name where nobody is logged in. Of many names all are written down,
+        in as many entries as that takes."""
+        for names in [of] if isinstance(of, str) else _together(of):
+            self._keep(entry_of(request, caller, action, names, detail))
 
     async def flush(self) -> None:
         """Write what waits; DatabaseError when that cannot be, and it waits on."""
@@ -101,6 +102,14 @@ class Audit:
         except (DatabaseError, SQLAlchemyError):
             for entry in self._waiting:
                 log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
+
+    def _keep(self, entry: Entry) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            log.warning("audit, not in the database: %s", msgspec.json.encode(entry).decode())
+            return
+        self._waiting.append(entry)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:
         await self._pause(GATHER_S)
@@ -164,7 +173,7 @@ def entry_of(
         address,
         action,
         of.replace("\0", "\ufffd")[:MOST_OBJECT_CHARS],
-        _bounded(detail or {}),
+        bounded(detail or {}),
     )
 
 
@@ -174,6 +183,19 @@ async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         await connection.execute(insert(audit), [msgspec.structs.asdict(entry) for entry in entries])
 
 
-def _bounded(detail: Any) -> Any:
+def bounded(detail: Any) -> Any:
+    """The detail of an entry, or how large it would be."""
     size = len(msgspec.json.encode(detail))
     return detail if size <= MOST_DETAIL_BYTES else {"bytes": size}
+
+
+def _together(names: Iterable[str]) -> list[str]:
+    """Whole names, as many in one text as fit."""
+    texts = [""]
+    for name in names:
+        longer = f"{texts[-1]}, {name}" if texts[-1] else name
+        if len(longer) <= MOST_OBJECT_CHARS:
+            texts[-1] = longer
+        else:
+            texts.append(name)
+    return [text for text in texts if text] or [""]

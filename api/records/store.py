@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Table, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.audit import Entry, write
+from api.audit import Entry, bounded, write
 from api.records.kind import Kind, Values
+from api.records.secrets import without_secrets
 
 NAMESPACE = uuid.UUID("5b0f3c5e-5c0d-4c5c-9a2b-6a0f4f6d7c11")
 """Of the guids of what the program brings along: the same on every machine."""
@@ -33,7 +34,8 @@ class Change:
     def note(self, action: str, of: str, detail: Any = None) -> None:
         """For the audit; `of` is a guid or a name."""
         entry = self._entry
-        self.noted.append(Entry(entry.username, entry.address, action, of, detail or {}, entry.at))
+        shown = bounded(without_secrets(detail or {}))
+        self.noted.append(Entry(entry.username, entry.address, action, of, shown, entry.at))
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What transactions and exports have in common: the calls of a request, with all that belongs to them."""
 
 from functools import lru_cache
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from fastapi import Request
@@ -30,6 +31,17 @@ class Correlated(NamedTuple):
     """Those that were asked for."""
     missing: list[str]
     """Data nodes that have not answered."""
+
+    @property
+    def seen(self) -> list[str]:
+        """For the audit: the calls that there are messages of, whatever else was asked for."""
+        return calls_of(self.messages) or [", ".join(self.call_ids)]
+
+
+def calls_of(messages: Iterable[Found]) -> list[str]:
+    """The session ids of messages, each once."""
+    ids = (found.fields.get("sid") for found in messages)
+    return list(dict.fromkeys(str(sid) for sid in ids if sid))
 
 
 async def find_calls(request: Request, context: ApiContext, body: SearchObject) -> Correlated:

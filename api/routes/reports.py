@@ -10,6 +10,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
+from api.routes.correlated import calls_of
 from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
 from api.schemas.rows import oldest_first
@@ -35,6 +36,8 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
     found = await _reports(request, context, body, (MessageClass.RTCP, MessageClass.REPORT))
     page = found.page
     reports = [report for report in oldest_first(page.rows) if is_json_object(report)]
+    of = calls_of(reports) or [", ".join(_call_ids(body))]
+    context.audit.note(request, user, "view reports", of, {"reports": len(reports)})
     warnings = []
     if left_out := len(page.rows) - len(reports):
         warnings.append(f"reports that are no JSON are left out: {left_out}")
@@ -57,7 +60,7 @@ async def show_logs(request: Request, user: CurrentUser, context: Context, body:
     """Log lines of the given Call-IDs."""
     found = await _reports(request, context, body, (MessageClass.LOG,))
     page = found.page
-    of = ", ".join(_call_ids(body))
+    of = calls_of(page.rows) or [", ".join(_call_ids(body))]
     context.audit.note(request, user, "view logs", of, {"lines": len(page.rows)})
     answer = report_answer(oldest_first(page.rows), _node(context))
     return JsonAnswer(answer, 201, answer_headers(page.incomplete, missing=found.missing))

@@ -109,9 +109,9 @@ async def messages_by_id(request: Request, user: Caller, context: ApiContext, bo
     # Homer takes a missing limit for none at all; who names ids wants them.
     limit = min(ids if given is None or given < 0 else given, options.search.max_limit)
     found = await unless_gone(request, context.nodes.newest(body.nodes, queries, limit))
-    for each in found.page.rows:
-        stored = each.stored
-        context.audit.note(request, user, "view payload", f"{stored.message_class.key} {stored.id}")
+    seen = [f"{each.stored.message_class.key} {each.stored.id}" for each in found.page.rows]
+    if seen:
+        context.audit.note(request, user, "view payload", seen)
     return found
 
 

@@ -13,6 +13,7 @@ from api.context import ApiContext, Context
 from api.records.defaults import advanced_defaults, hepsub_defaults
 from api.records.kind import Values, shown
 from api.records.kinds import ADVANCED, ALIAS, HEPSUB, SCRIPT, check_alias
+from api.records.secrets import without_secrets
 from api.records.store import find_rows
 from api.routes.records import Resource, Said, add_routes
 from api.schemas.common import REFUSED
@@ -20,9 +21,6 @@ from api.schemas.records import ChangedAnswer, RowsAnswer
 from api.wire import JsonAnswer, JsonObject, describe_answer, describe_object, describe_path
 
 router = APIRouter(tags=["settings"])
-
-SECRETS = ("password", "passwd", "token", "secret", "apikey", "api_key", "authorization")
-"""Names whose values are for administrators alone."""
 
 
 async def _advanced_defaults(context: ApiContext) -> list[Values]:
@@ -38,16 +36,8 @@ async def _hepsub_defaults(context: ApiContext) -> list[Values]:
     return hepsub_defaults()
 
 
-def _without_secrets(caller: Caller, row: dict[str, Any]) -> dict[str, Any]:
-    return row if caller.useradmin else row | {"data": _masked(row["data"])}
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: "" if name.lower() in SECRETS else _masked(item) for name, item in value.items()}
+def _shown_to(caller: Caller, row: dict[str, Any]) -> dict[str, Any]:
+    return row if caller.useradmin else row | {"data": without_secrets(row["data"])}
 
 
 add_routes(
@@ -75,7 +65,7 @@ add_routes(
         list_status=201,
         unknown="failed to get advanced setting",
         defaults=_advanced_defaults,
-        mask=_without_secrets,
+        mask=_shown_to,
     ),
 )
 

@@ -35,7 +35,7 @@ async def show_transaction(request: Request, user: CurrentUser, context: Context
     found = await find_calls(request, context, body)
     shape = await context.row_shape()
     seen = {"messages": len(found.messages)}
-    context.audit.note(request, user, "view call", ", ".join(found.call_ids), seen)
+    context.audit.note(request, user, "view call", found.seen, seen)
     data = transaction_of(found.messages, shape)
     missing = found.missing or UNSET
     answer = TransactionAnswer(len(data.messages), keys_of(data.messages), data, missing)

@@ -64,6 +64,48 @@ async def test_payloads_and_calls_that_are_looked_at_are_noted(api: Api, databas
     ]
 
 
+async def test_names_that_are_none_hide_no_call_that_was_looked_at(api: Api, database_url: str) -> None:
+    await store(database_url, [a_packet(START_US, INVITE)])
+    hiding = [f"{'x' * 99}{number}" for number in range(500)]
+    body = {"timestamp": WINDOW, "param": {"search": {"1_call": {"callid": [*hiding, "call-1"]}}}}
+
+    for path in ("call/transaction", "export/call/messages/text"):
+        assert (await api.client.post(f"/api/v3/{path}", json=body)).is_success
+
+    assert [each["object"] for each in await listed(api, limit=2)] == ["call-1", "call-1"]
+
+
+async def test_all_of_many_calls_are_named(api: Api, database_url: str) -> None:
+    ids = [f"call-{number}-{'x' * 60}" for number in range(20)]
+    await store(database_url, [a_packet(START_US, INVITE.replace(b"call-1", id_.encode())) for id_ in ids])
+    body = {"timestamp": WINDOW, "param": {"search": {"1_call": {"callid": ids}}}}
+
+    assert (await api.client.post("/api/v3/call/transaction", json=body)).is_success
+
+    named = [name for each in await listed(api, action="view call") for name in each["object"].split(", ")]
+    assert sorted(named) == sorted(ids)
+
+
+async def test_change_of_megabytes_is_named_by_its_size(api: Api) -> None:
+    new = {"category": "c", "param": "p", "data": "x" * 1_000_000}
+    assert (await api.client.post("/api/v3/advanced", json=new)).status_code == 201
+
+    (row,) = await listed(api, action="create advanced")
+    assert list(row["detail"]) == ["bytes"]
+
+
+async def test_no_secret_of_a_setting_is_in_the_audit(api: Api) -> None:
+    new = {"category": "search", "param": "grafana", "data": {"user": "u", "password": "very secret"}}
+    made = await api.client.post("/api/v3/advanced", json=new)
+    path = f"/api/v3/advanced/{made.json()['data']}"
+    await api.client.put(path, json={"data": '{"host": "g", "Grafana-Token": "very secret"}'})
+    await api.client.delete(path)
+
+    rows = await listed(api)
+    assert "very secret" not in str(rows)
+    assert rows[2]["detail"]["data"] == {"user": "u", "password": ""}
+
+
 async def test_one_who_goes_on_guessing_fills_no_audit(database_url: str) -> None:
     async with an_api(database_url, auth=AuthSettings(attempts=2)) as api:
         await add_user(api.context.engine, "root")

@@ -295,6 +295,18 @@ async def test_secrets_of_advanced_settings_are_for_administrators(api: Api) -> 
     assert shown["alice"] == data | {"password": "", "nested": [{"Token": ""}]}
 
 
+@pytest.mark.parametrize(
+    "data", [{"grafana_token": "s3"}, '{"a": [{"clientSecret": "s3"}]}', [' {"Password":"s3"}']]
+)
+async def test_secrets_are_found_by_parts_of_names_and_in_text(api: Api, data: Any) -> None:
+    new = {"category": "search", "param": "grafana", "data": data}
+    await ask(api, "POST", "advanced", "admin", new)
+
+    _, shown = await ask(api, "GET", "advanced", "alice")
+
+    assert "s3" not in str(shown)
+
+
 async def test_alias_has_the_mask_of_its_address(api: Api) -> None:
     for ip, mask in (("192.0.2.1", 32), ("2001:db8::1", 128)):
         _, answer = await ask(api, "POST", "alias", "admin", {"alias": "a", "ip": ip})
