@@ -27,7 +27,6 @@ from capture.pcap.packets import as_packet, link_name
 from capture.pcap.sip_framing import SipFramer, is_sip
 from capture.pipeline import is_keep_alive
 from capture.route import RTCP, SIP, MessageClass, classify, route_sip
-from capture.row import Flag
 from capture.sip.parse import parse_message
 from capture.store.expiry import KeptSince
 
@@ -144,7 +143,7 @@ class Traffic:
         else:
             self._pass_over(body)
             return None
-        time_us, flag, _ = capture_time(packet.seconds, packet.microseconds, frame_us)
+        time_us, _, _ = capture_time(packet.seconds, packet.microseconds, frame_us)
         moved_us = time_us + self._shift_us
         protocol_type, message_class = _class_of(packet)
         if protocol_type == SIP:
@@ -155,16 +154,19 @@ class Traffic:
             if moved_us < self._since[message_class]:
                 self.rejected.add(f"older than `retention.{message_class.retention_key}` keeps it")
                 return None
-        data = self._moved(body, packet, time_us, flag) if is_hep(body) else self._encoded(found, packet)
+        data = self._moved(body, packet, time_us) if is_hep(body) else self._encoded(found, packet)
         return None if data is None else Taken(data, moved_us, frame_us + self._shift_us)
 
     def _pass_over(self, body: bytes) -> None:
         is_rtp = len(body) >= 12 and body[0] >> 6 == 2
         self.passed_over.add("datagrams of RTP" if is_rtp else "datagrams of other protocols")
 
-    def _moved(self, body: bytes, packet: Packet, time_us: int, flag: int) -> bytes:
-        """With its time moved, if that is to be and it has one that counts."""
-        if not self._shift_us or packet.seconds is None or flag & Flag.ARRIVAL_TIME:
+    def _moved(self, body: bytes, packet: Packet, time_us: int) -> bytes:
+        """With its time moved, if that is to be and it has one.
+
+        One that makes no sense beside its frame's goes, or it might make sense beside that once it has moved.
+        """
+        if not self._shift_us or packet.seconds is None:
             return body
         moved_us = time_us + self._shift_us
         own_us = packet_time_us(body)

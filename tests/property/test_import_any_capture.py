@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.capture_time import DAY_US, EARLIEST_US
+from capture.capture_time import DAY_US, EARLIEST_US, capture_time
 from capture.errors import PcapError
 from capture.hep.decode import decode_packet
 from capture.imports.traffic import MOST_KINDS, Traffic
@@ -78,7 +78,9 @@ def test_what_is_taken_can_be_stored_and_the_rest_is_counted(
 
     for each in taken:
         assert len(each.packet) <= MAX_PACKET_BYTES
-        decode_packet(each.packet, MOST_PAYLOAD)
+        packet = decode_packet(each.packet, MOST_PAYLOAD)
+        # As the worker will find it.
+        assert capture_time(packet.seconds, packet.microseconds, each.frame_us)[0] == each.time_us
         assert EARLIEST_US <= each.frame_us - shift_us <= NOW_US + DAY_US
         assert EARLIEST_US - DAY_US <= each.time_us - shift_us <= NOW_US + 2 * DAY_US
     assert max(len(traffic.rejected), len(traffic.passed_over)) <= MOST_KINDS + 2

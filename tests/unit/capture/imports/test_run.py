@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from capture.capture_time import capture_time
 from capture.errors import ImportRefused, PcapError
-from capture.hep.decode import decode_packet
 from capture.imported import import_of, read_reports, reports_directory
 from capture.imports.journal import open_import_journal
 from capture.journal.log import JournalWriter
@@ -223,23 +223,21 @@ def test_class_decides_what_is_too_old(tmp_path: Path) -> None:
 
 
 def test_now_moves_the_newest_packet_to_the_present_and_keeps_distances(tmp_path: Path) -> None:
-    old_us = NOW_US - 400 * 24 * HOUR_US
-    hep = a_hep3(payload=a_message(3))
-    frames = [*sip_frames(2), ipv4(udp(hep)), ipv4(udp(legacy(1)))]
+    old_us = TIME_US - 400 * 24 * HOUR_US
+    # The third one's own time makes no sense beside that of its frame, and would do so once that has moved.
+    frames = [*sip_frames(2), ipv4(udp(a_hep3(payload=a_message(3)))), ipv4(udp(legacy(1)))]
     times = [old_us, old_us + 5_000_000, old_us + 6_000_000, old_us + 7_000_000]
 
     result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames, times), to_now=True)
 
     now_us = time.time_ns() // 1000
-    first, second, third, _ = packets_of(tmp_path / "data")
-    moved = [(p.seconds or 0) * 1_000_000 + (p.microseconds or 0) for p in (first, second, third)]
-    frame_us = [import_of(record.peer)[1] for record in records_of(tmp_path / "data")]
+    stored = [
+        capture_time(packet.seconds, packet.microseconds, import_of(record.peer)[1])[0]
+        for packet, record in zip(packets_of(tmp_path / "data"), records_of(tmp_path / "data"), strict=True)
+    ]
     assert result.report.inserted == 4
-    assert moved[1] - moved[0] == 5_000_000
-    # Of the third packet the time of its frame counts, since its own makes no sense beside that.
-    assert [time_us - frame_us[0] for time_us in frame_us] == [0, 5_000_000, 6_000_000, 7_000_000]
-    assert 0 <= now_us - frame_us[3] < 60_000_000
-    assert decode_packet(hep).seconds == third.seconds
+    assert [time_us - stored[0] for time_us in stored] == [0, 5_000_000, 6_000_000, 7_000_000]
+    assert 0 <= now_us - stored[3] < 60_000_000
 
 
 def test_now_moves_the_own_times_of_hep(tmp_path: Path) -> None:
