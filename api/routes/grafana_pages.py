@@ -35,7 +35,7 @@ from api.wire import read_body
 
 log = logging.getLogger(__name__)
 
-STREAM_TIMEOUTS = 12
+STREAM_TIMEOUTS = 6
 """How many times as long as its beginning an answer may take in all: Grafana may be slow, or the browser."""
 WORDS_POLICY = "default-src 'none'; frame-ancestors 'self'"
 

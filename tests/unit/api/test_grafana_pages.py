@@ -321,7 +321,7 @@ async def test_answer_that_takes_too_long_is_cut_off(
     upstream: HttpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream.answers = lambda asked: Said(length=None, endless=b"x", slowness_s=0.02)
-    async with served(GrafanaSettings(url=upstream.url, timeout_s=0.2)) as api:
+    async with served(GrafanaSettings(url=upstream.url, timeout_s=0.5)) as api:
         with pytest.raises(httpx.RemoteProtocolError):
             await api.client.get("/grafana/x", headers=USER)
 
@@ -350,7 +350,7 @@ async def test_browsers_that_leave_keep_no_connection_to_grafana(api: Api, upstr
 
 async def test_browsers_that_leave_before_the_answer_keep_no_connection_either(upstream: HttpServer) -> None:
     upstream.answers = lambda asked: Said(b"x" * 50_000)
-    app = create_app(ApiOptions(database_url=AWAY, grafana=GrafanaSettings(url=upstream.url, timeout_s=1)))
+    app = create_app(ApiOptions(database_url=AWAY, grafana=GrafanaSettings(url=upstream.url, timeout_s=3)))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
     Api(client, app.state.context).trust(bob="user")
     scope = {

@@ -232,7 +232,7 @@ async def test_all_metrics_together_have_the_time_of_one_answer(upstream: HttpSe
         status, _ = await values(api, *["up"] * 50)
 
     assert status == 504
-    assert 1 < len(upstream.asked) < 50
+    assert len(upstream.asked) < 50
 
 
 async def test_without_a_prometheus_every_route_says_so() -> None:
