@@ -1,7 +1,7 @@
 """What transactions and exports have in common: the calls of a request, with all that belongs to them."""
 
-from functools import lru_cache
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from fastapi import Request
