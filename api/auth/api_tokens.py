@@ -4,13 +4,14 @@ Source: homer-app's `auth_token`. A token stands for a user name and a group of 
 there are. Knows nothing of HTTP.
 """
 
+import asyncio
 import hashlib
 import logging
 import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from sqlalchemy import select, update
@@ -31,6 +32,8 @@ COUNT_S = 1.0
 EVERYWHERE = "0.0.0.0/0"
 """Homer's word for it: IPv6 too."""
 MOST_KNOWN = 10_000
+MAPPED_BITS = 96
+"""Before an IPv4 address that is mapped into IPv6."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -64,7 +67,7 @@ def hash_of(token: str) -> bytes:
 def addresses_of(text: str) -> str:
     """Addresses and networks, separated by commas, in their usual form; ValueError for what is none."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    return ", ".join(str(ip_network(part, strict=False)) for part in parts) or EVERYWHERE
+    return ", ".join(str(_network(part)) for part in parts) or EVERYWHERE
 
 
 class ApiTokens:
@@ -74,9 +77,11 @@ class ApiTokens:
         self._engine = engine
         self._clock = clock
         self._known: dict[bytes, tuple[float, _Token | None]] = {}
+        self._changes = 0
         self._calls: dict[int, int] = {}
         """By id, since they were last written down."""
         self._write_s = 0.0
+        self._writing = asyncio.Lock()
 
     async def check(self, token: str, address: str, *, counted: bool = True) -> Caller | None:
         """Whose it is; None for a token that is unknown, inactive or expired. One call more, if `counted`.
@@ -99,27 +104,26 @@ class ApiTokens:
 
     def forget(self) -> None:
         """Some may have changed."""
+        self._changes += 1
         self._known.clear()
 
     async def flush(self) -> None:
-        """Write down how often tokens were used."""
-        calls, self._calls = self._calls, {}
-        try:
+        """Write down how often tokens were used. Until that is done the calls count as not written."""
+        async with self._writing:
+            # Always in this order, so that two processes do not wait for each other.
+            calls = sorted(self._calls.items())
+            if not calls:
+                return
+            now = datetime.now(UTC)
             async with self._engine.begin() as connection:
-                for id_, count in calls.items():
-                    await connection.execute(
-                        update(api_tokens)
-                        .where(api_tokens.c.id == id_)
-                        .values(
-                            usage_calls=api_tokens.c.usage_calls + count, lastusage_date=datetime.now(UTC)
-                        )
-                    )
-        except (DatabaseError, SQLAlchemyError):
-            for id_, count in calls.items():
-                self._calls[id_] = self._calls.get(id_, 0) + count
-            raise
-        if calls:
-            self._known.clear()
+                for id_, count in calls:
+                    used = {"usage_calls": api_tokens.c.usage_calls + count, "lastusage_date": now}
+                    await connection.execute(update(api_tokens).where(api_tokens.c.id == id_).values(used))
+            for id_, count in calls:
+                self._calls[id_] -= count
+                if not self._calls[id_]:
+                    del self._calls[id_]
+            self.forget()
 
     async def close(self) -> None:
         try:
@@ -135,8 +139,13 @@ class ApiTokens:
         wanted = select(*[api_tokens.c[name] for name in _Token._fields]).where(
             api_tokens.c.token_hash == digest, api_tokens.c.active
         )
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(wanted)).one_or_none()
+        while True:
+            changes = self._changes
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(wanted)).one_or_none()
+            if changes == self._changes:
+                # Else it may be older than the change.
+                break
         found = None if row is None else _Token(*row)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
@@ -145,7 +154,8 @@ class ApiTokens:
 
     async def _write_calls(self) -> None:
         now_s = self._clock()
-        if now_s >= self._write_s:
+        # Nobody waits for what another request is at.
+        if now_s >= self._write_s and not self._writing.locked():
             self._write_s = now_s + COUNT_S
             await self.flush()
 
@@ -160,12 +170,22 @@ def _caller(token: _Token) -> Caller:
     )
 
 
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """An IPv4 one where it is mapped into IPv6, as addresses are."""
+    network = ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
+
+
 def _is_allowed(networks: str, address: str) -> bool:
-    if networks in ("", EVERYWHERE):
+    parts = [part.strip() for part in networks.split(",")]
+    if EVERYWHERE in parts or not networks:
         return True
     try:
         asked = ip_address(address.partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(asked, "ipv4_mapped", None)
-    return any((mapped or asked) in ip_network(part.strip()) for part in networks.split(","))
+    return any((mapped or asked) in _network(part) for part in parts)

@@ -37,6 +37,7 @@ class Standings:
         self._engine = engine
         self._clock = clock
         self._known: dict[str, tuple[float, Standing | None]] = {}
+        self._changes = 0
 
     async def of(self, username: str) -> Standing | None:
         """Of the user of this name; None when there is none. DatabaseError while that cannot be told."""
@@ -44,7 +45,12 @@ class Standings:
         known = self._known.get(username)
         if known is not None and now_s < known[0]:
             return known[1]
-        standing = await _read(self._engine, username)
+        while True:
+            changes = self._changes
+            standing = await _read(self._engine, username)
+            if changes == self._changes:
+                # Else it may be older than the change.
+                break
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[username] = now_s + KNOWN_S, standing
@@ -52,6 +58,7 @@ class Standings:
 
     def forget(self, username: str | None = None) -> None:
         """One user's has changed; None: anybody's may have."""
+        self._changes += 1
         if username is None:
             self._known.clear()
         else:

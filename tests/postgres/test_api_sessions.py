@@ -140,6 +140,8 @@ async def test_api_token_that_is_none_or_was_one_leaves_the_login_to_say_who_it_
         ("127.0.0.0/8", True),
         ("192.0.2.0/24, 127.0.0.1/32", True),
         ("192.0.2.0/24", False),
+        ("::ffff:127.0.0.0/104", True),
+        ("192.0.2.0/24, 0.0.0.0/0", True),
         ("2001:db8::/32", False),
     ],
 )
@@ -163,6 +165,20 @@ async def test_calls_are_counted_and_no_more_than_the_limit_are_answered(api: Ap
     assert answers == [200, 200, 200, 403, 403]
     assert row.usage_calls == 3
     assert row.lastusage_date is not None
+
+
+async def test_calls_are_limited_also_while_they_are_written_down(api: Api) -> None:
+    token = await add_token(api, limit_calls=3)
+    headers = {"Auth-Token": token}
+
+    async with api.context.engine.begin() as connection:
+        await connection.execute(select(api_tokens.c.id).with_for_update())
+        # The first one waits for what this transaction holds.
+        first = asyncio.create_task(asked(api, headers, MAPPINGS))
+        others = [(await asked(api, headers, MAPPINGS))[0] for _ in range(4)]
+    statuses = [(await first)[0], *others]
+
+    assert sorted(statuses) == [200, 200, 200, 403, 403]
 
 
 async def test_api_tokens_can_be_switched_off(database_url: str) -> None:
