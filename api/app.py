@@ -44,7 +44,13 @@ from api.routes.ui import ui_routes
 from api.settings import ApiOptions
 
 METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
-EXPOSED_HEADERS = ["X-Rhapsode-Incomplete", "X-Rhapsode-Warning", "X-Rhapsode-Skipped", "Retry-After"]
+EXPOSED_HEADERS = [
+    "X-Rhapsode-Incomplete",
+    "X-Rhapsode-Missing-Nodes",
+    "X-Rhapsode-Warning",
+    "X-Rhapsode-Skipped",
+    "Retry-After",
+]
 
 
 def create_app(options: ApiOptions) -> FastAPI:
