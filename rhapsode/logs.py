@@ -18,6 +18,8 @@ BURST = 5
 WINDOW_S = 10.0
 CHATTY = ("alembic.runtime.plugins", "httpx", "httpcore")
 """Loggers that tell at every start what is no news to anybody, or with every request what users ask."""
+FINITE = ("alembic.runtime.migration",)
+"""Loggers whose lines are alike and never many: a line for each step of a migration, and none must be missing."""
 TEMPLATES = 1000
 """Most templates remembered; when there are more, all are forgotten."""
 
@@ -31,6 +33,8 @@ class Repeats(logging.Filter):
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name in FINITE:
+            return True
         key = (record.name, str(record.msg))
         now = self._clock()
         began, count = self._seen.get(key, (now, 0))

@@ -51,6 +51,15 @@ def test_other_lines_are_not_held_back_with_it() -> None:
     assert repeats.filter(a_record("found"))
 
 
+def test_every_step_of_a_migration_is_told() -> None:
+    repeats = Repeats(Clock())
+    steps = [a_record("Running upgrade %s", number) for number in range(BURST + 10)]
+    for step in steps:
+        step.name = "alembic.runtime.migration"
+
+    assert all(repeats.filter(step) for step in steps)
+
+
 @pytest.fixture(autouse=True)
 def root_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
