@@ -92,7 +92,7 @@ def _state(journal: Json) -> tuple[str, str]:
     if journal["database_away"] and journal["worker"]:
         return "no database", "bold red"
     if not journal["intake"] and not journal["worker"]:
-        return "stopped", "dim" if not journal["waiting_packets"] else "yellow"
+        return ("stopped", "yellow") if journal["waiting_packets"] else ("empty", "dim")
     if not journal["worker"]:
         return "no worker", "bold red"
     if not journal["intake"]:
