@@ -19,7 +19,7 @@ WINDOW_S = 10.0
 CHATTY = ("alembic.runtime.plugins", "httpx", "httpcore")
 """Loggers that tell at every start what is no news to anybody, or with every request what users ask."""
 FINITE = ("alembic.runtime.migration",)
-"""Loggers whose lines are alike and never many: a line for each step of a migration, and none must be missing."""
+"""Loggers whose lines are alike and few: one for each step of a migration, and none must be missing."""
 TEMPLATES = 1000
 """Most templates remembered; when there are more, all are forgotten."""
 
