@@ -8,7 +8,7 @@ from tests.support.database import another_database_url, database_url, empty_dat
 
 __all__ = ["another_database_url", "database_url", "empty_database_url", "server"]
 
-SLOW_LAYERS = tuple(Path(__file__).parent / layer for layer in ("postgres", "e2e", "live"))
+SLOW_LAYERS = tuple(Path(__file__).parent / layer for layer in ("postgres", "e2e", "live", "ui"))
 """They start a database or the real processes."""
 
 
