@@ -87,7 +87,6 @@ class Traffic:
         PcapError as `read_frames`; what was before that place has been given then.
         """
         dissector = Dissector(Wanted(lambda datagram: True, self._framer))
-        frame_us = self._now_us
         rewind(file, name)
         try:
             for frame in read_frames(file, name):
@@ -96,15 +95,15 @@ class Traffic:
                     progress(file.tell())
                 frame_us = self._sensible(frame.time_us)
                 if frame.link_type in LINK_TYPES:
-                    for found in dissector.feed(frame.link_type, frame.data, frame.time_us):
-                        yield from self._take(found, frame_us)
+                    for found in dissector.feed(frame.link_type, frame.data, frame_us):
+                        yield from self._take(found)
                 else:
                     self.rejected.add(f"frames of {link_name(frame.link_type)}")
         finally:
             if dissector.cut:
                 self.rejected["frames that are not whole"] = dissector.cut
         for found in dissector.finish():
-            yield from self._take(found, frame_us)
+            yield from self._take(found)
 
     def _framer(self) -> "StreamReader":
         return StreamReader(self.passed_over, self.rejected)
@@ -115,9 +114,9 @@ class Traffic:
         self.untimed += 1
         return self._now_us
 
-    def _take(self, found: Carried, frame_us: int) -> Iterator[Taken]:
+    def _take(self, found: Carried) -> Iterator[Taken]:
         try:
-            taken = self._read(found, frame_us)
+            taken = self._read(found, found.time_us)
         except HepError as error:
             self.rejected.add(f"malformed HEP ({error.reason})")
             return

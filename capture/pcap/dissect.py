@@ -16,7 +16,7 @@ from capture.hep.decode import decode_packet
 from capture.hep.framing import Framer
 from capture.hep.inflate import GZIP_MAGIC
 from capture.hep.legacy import time_offset
-from capture.pcap.tcp_stream import StreamFramer, TcpStream
+from capture.pcap.tcp_stream import StreamFramer, TcpStream, Whole
 
 _ETHERNET_IPV4: Final = 0x0800
 _ETHERNET_IPV6: Final = 0x86DD
@@ -98,6 +98,8 @@ class Carried(NamedTuple):
     source_port: int
     destination_port: int
     ip_protocol: int
+    time_us: int = 0
+    """When the frame was captured that it was whole with; of a stream the latest of its own segments."""
 
 
 class _Datagram(NamedTuple):
@@ -140,7 +142,8 @@ class Dissector:
     def feed(self, link_type: int, frame: bytes, time_us: int = 0) -> list[Carried]:
         """What is whole with this frame; frames of other protocols give nothing.
 
-        `time_us` tells fragments of one datagram from those of a later one with the same number.
+        `time_us` is when it was captured. It also tells fragments of one datagram from those of a later one
+        with the same number.
         """
         self._time_us = time_us
         try:
@@ -185,7 +188,9 @@ class Dissector:
         if length > len(datagram.body):
             raise _Cut
         body = datagram.body[8 : length or None]
-        return _carried(_flow(datagram), _UDP, [body]) if self._wanted.is_one(body) else []
+        if not self._wanted.is_one(body):
+            return []
+        return _carried(_flow(datagram), _UDP, [Whole(body, self._time_us)])
 
     def _tcp(self, datagram: _Datagram) -> list[Carried]:
         segment = datagram.body
@@ -209,7 +214,7 @@ class Dissector:
         self._streams.move_to_end(flow)
         if body:
             before = stream.held_bytes
-            found += _carried(flow, _TCP, stream.add(sequence, body))
+            found += _carried(flow, _TCP, stream.add(sequence, body, self._time_us))
             self._streams_bytes += stream.held_bytes - before
         while len(self._streams) > MOST_STREAMS or self._streams_bytes > MOST_HELD_BYTES:
             found += self._give_up_oldest()
@@ -233,9 +238,13 @@ def _flow(datagram: _Datagram) -> _Flow:
     return datagram.key[0], datagram.key[1], datagram.body[:4]
 
 
-def _carried(flow: _Flow, protocol: int, bodies: Iterable[bytes]) -> list[Carried]:
-    source_port, destination_port = struct.unpack(">HH", flow[2])
-    return [Carried(body, flow[0], flow[1], source_port, destination_port, protocol) for body in bodies]
+def _carried(flow: _Flow, protocol: int, packets: Iterable[Whole]) -> list[Carried]:
+    source, destination, ports = flow
+    source_port, destination_port = struct.unpack(">HH", ports)
+    return [
+        Carried(body, source, destination, source_port, destination_port, protocol, time_us)
+        for body, time_us in packets
+    ]
 
 
 def _network_packet(link_type: int, frame: bytes) -> bytes | None:

@@ -62,18 +62,17 @@ def as_packet(found: Carried, time_us: int, protocol_type: int = SIP) -> Packet:
 
 
 def _carried(path: Path, wanted: Wanted, warn: Callable[[str], None]) -> Iterator[tuple[Carried, int]]:
-    """What is looked for, each with the time of the frame that completed it."""
+    """What is looked for, each with its time."""
     dissector = Dissector(wanted)
     unknown: Counter[int] = Counter()
-    time_us = 0
     for _, link_type, time_us, data in _whole_frames(path, warn):
         if link_type in LINK_TYPES:
-            for found in dissector.feed(link_type, data):
-                yield found, time_us
+            for found in dissector.feed(link_type, data, time_us):
+                yield found, found.time_us
         else:
             unknown[link_type] += 1
     for found in dissector.finish():
-        yield found, time_us
+        yield found, found.time_us
     if dissector.cut:
         warn(f"{dissector.cut} frames are not whole in {path} and were left out")
     for link_type, count in unknown.items():

@@ -223,3 +223,42 @@ def test_connections_are_kept_apart_and_a_new_one_may_use_old_ports() -> None:
 
 def test_stream_of_another_protocol_gives_nothing() -> None:
     assert over_tcp([tcp(b"GET / HTTP/1.1\r\n\r\n", 1), tcp(b"HTTP/1.1 200 OK\r\n\r\n" * 100, 19)]) == []
+
+
+# ---- times ----
+
+
+def times(segments: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    dissector = Dissector()
+    found = [
+        packet
+        for segment, time_us in segments
+        for packet in dissector.feed(RAW_IP, ipv4(segment, TCP), time_us)
+    ]
+    return [(packet.body, packet.time_us) for packet in found + dissector.finish()]
+
+
+def timed(parts: list[bytes]) -> list[tuple[bytes, int]]:
+    """Segments of these parts, one behind the other, captured 10 µs apart."""
+    at, found = START + 1, []
+    for number, part in enumerate(parts):
+        found.append((tcp(part, at % 2**32), 10 * number))
+        at += len(part)
+    return found
+
+
+def test_packets_behind_a_hole_have_their_own_times() -> None:
+    parts = timed(PACKETS)
+    del parts[5]
+
+    assert times([(SYN, 0), *parts]) == [
+        (packet, 10 * number) for number, packet in enumerate(PACKETS) if number != 5
+    ]
+
+
+def test_packet_has_the_time_of_its_latest_segment() -> None:
+    one, two = PACKETS[:2]
+    first, *rest = timed([one[:20], one[20:] + two[:30], two[30:]])
+
+    assert times([(SYN, 0), first, *rest]) == [(one, 10), (two, 20)]
+    assert times([(SYN, 0), *rest, (first[0], 77)]) == [(one, 77), (two, 20)]
