@@ -273,5 +273,9 @@ def _database_error(error: Exception, *, lost: bool) -> DatabaseError:
 
 
 def _logged(translated: DatabaseError, cause: BaseException) -> DatabaseError:
-    log.error("%s: %s: %s", translated, type(cause).__name__, str(cause) or "no words")
+    words = str(cause) or "no words"
+    if words == str(translated):
+        log.error("%s", translated)
+    else:
+        log.error("%s: %s: %s", translated, type(cause).__name__, words)
     return translated

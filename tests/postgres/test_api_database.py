@@ -64,12 +64,16 @@ async def test_database_that_cannot_be_reached_is_a_database_error(url: str) -> 
     await engine.dispose()
 
 
-async def test_schema_that_is_not_there_is_said_in_words(empty_database_url: str) -> None:
+async def test_schema_that_is_not_there_is_said_in_words_once(
+    empty_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = connect(empty_database_url)
 
-    with pytest.raises(DatabaseMismatch, match="rhapsode migrate"):
+    with pytest.raises(DatabaseMismatch, match="rhapsode migrate") as refusal:
         async with engine.connect():
             pass
+    said = [record.getMessage() for record in caplog.records if record.name == "api.database"]
+    assert said == [str(refusal.value)]
     part = await judge_searching(engine, timeout_s=5)
 
     assert not part.ok
