@@ -16,7 +16,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from api.errors import DatabaseError, DatabaseMismatch, DatabaseTimeout
+from api.errors import AlreadyThere, DatabaseError, DatabaseMismatch, DatabaseTimeout
 from api.settings import SearchSettings
 from capture.errors import SchemaMismatch, StoreError
 from capture.store.connection import Connection
@@ -44,6 +44,7 @@ SETTINGS = {
 SET = "select set_config(name, value, false) from unnest($1::text[], $2::text[]) as setting (name, value)"
 """Not as startup parameters: a pooler in between would refuse those."""
 QUERY_CANCELED = "57014"
+UNIQUE_VIOLATION = "23505"
 
 
 def connect(database_url: str, settings: SearchSettings | None = None) -> AsyncEngine:
@@ -261,6 +262,8 @@ def _translate(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, DatabaseError | DisconnectionError) or not isinstance(error, Exception):
         return
+    if getattr(error, "sqlstate", None) == UNIQUE_VIOLATION:
+        raise AlreadyThere from error
     raise _database_error(error, lost=context.is_disconnect) from error
 
 

@@ -13,6 +13,7 @@ ApiError
 │   ├── LoginDisabled
 │   └── TooManyLogins
 ├── AccountError             a user that is not there, a password that cannot be
+├── AlreadyThere             there is an object like the one that was to be
 ├── NotBuilt                 Homer's web UI knows it, and it is not there
 ├── UnknownScript            no filter script of this name
 ├── UploadRefused            a file for which there is no room
@@ -114,6 +115,13 @@ class TooManyLogins(LoginRefused):
 
 class AccountError(ApiError):
     """A user that does not exist, or a password that cannot be."""
+
+
+class AlreadyThere(ApiError):
+    """Two objects would have what only one may have."""
+
+    def __init__(self) -> None:
+        super().__init__("there is one like it already")
 
 
 class NotBuilt(ApiError):

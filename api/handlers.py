@@ -20,6 +20,7 @@ from api.context import get_context
 from api.errors import (
     AccountError,
     AdminNeeded,
+    AlreadyThere,
     ApiError,
     BodyTooLarge,
     DatabaseError,
@@ -77,6 +78,7 @@ ANSWERS: tuple[tuple[type[ApiError], int, Shape], ...] = (
     (TooManyLogins, 429, _login),
     (LoginRefused, 401, _login),
     (AccountError, 400, _data),
+    (AlreadyThere, 400, _data),
     (NotBuilt, 501, _data),
     (UnknownScript, 404, _data),
     (FiltersUnavailable, 503, _data),

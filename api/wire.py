@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Depends, Request, Response
 from starlette.requests import ClientDisconnect
 
+from api.depth import check_depth
 from api.errors import BodyTooLarge, RequestError
 
 BODY_TIMEOUT_S = 60
@@ -64,6 +65,7 @@ async def _read_object(request: Request) -> Any:
         raise RequestError from error
     if not isinstance(value, dict):
         raise RequestError
+    check_depth(value)
     return value
 
 

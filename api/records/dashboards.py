@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.records.kind import Values
-from api.records.store import NAMESPACE, Change
+from api.records.store import Change
 from api.tables import user_settings
 
 CATEGORY = "dashboard"
@@ -62,8 +62,9 @@ async def visible(
 ) -> list[Dashboard]:
     """One's own and those that are shared, by name; `home` in place of the program's."""
     # Only what may be shared is read of others.
-    others = cast(user_settings.c.data, Text).like('%"shared":%')
-    where = _MINE & or_(user_settings.c.username == username, others)
+    text = cast(user_settings.c.data, Text)
+    others = [text.like(f'%"shared":{said}%') for said in ("true", "1", '"true"')]
+    where = _MINE & or_(user_settings.c.username == username, *others)
     rows = await connection.execute(
         select(user_settings.c.param, user_settings.c.username, user_settings.c.data).where(where)
     )
@@ -93,7 +94,7 @@ async def is_another_s(connection: AsyncConnection, username: str, id_: str) -> 
 async def keep(change: Change, username: str, id_: str, data: Values) -> None:
     """Make or replace the user's own."""
     row = {
-        "guid": own_guid(username, id_),
+        "guid": str(uuid.uuid4()),
         "username": username,
         "category": CATEGORY,
         "param": id_,
@@ -120,11 +121,6 @@ async def count_own(connection: AsyncConnection, username: str) -> int:
     return int(
         (await connection.execute(select(func.count()).select_from(user_settings).where(where))).scalar_one()
     )
-
-
-def own_guid(username: str, id_: str) -> str:
-    """Of the row of a user's dashboard."""
-    return str(uuid.uuid5(NAMESPACE, f"dashboard/{username}/{id_}"))
 
 
 def first_ones(username: str, home: Any = None, *, is_admin: bool = False) -> list[Dashboard]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
-from api.errors import AdminNeeded, RequestError
+from api.errors import AdminNeeded, AlreadyThere, RequestError
 from api.records import dashboards
 from api.records.dashboards import Dashboard
 from api.records.kind import Values, read_values, shown
@@ -84,17 +84,15 @@ async def make_dashboard(
 async def change_dashboard(
     request: Request, user: CurrentUser, context: Context, body: JsonObject
 ) -> JsonAnswer:
-    """Replace one's own dashboard; of another's nothing is changed, and `status` says so."""
+    """Replace one's own dashboard; where there is none, or it is another's, `status` says so."""
     id_ = _id(request)
     async with changing(context.engine, whose(request, user)) as change:
         found = await dashboards.find(change.connection, user.username, id_, is_admin=user.useradmin)
-        is_mine = found is None or found.owner == user.username
-        if found is None and await dashboards.is_another_s(change.connection, user.username, id_):
-            is_mine = False
-        if is_mine:
-            before = None if found is None else found.data
+        # One that is not there was perhaps deleted meanwhile: it does not come back.
+        is_mine = found is not None and found.owner == user.username
+        if found is not None and is_mine:
             await dashboards.keep(change, user.username, id_, body)
-            if before != {"dashboardId": id_, **body}:
+            if found.data != {"dashboardId": id_, **body}:
                 change.note("change dashboard", id_)
         total = await dashboards.count_own(change.connection, user.username)
     return JsonAnswer(KeptAnswer(total) if is_mine else KeptAnswer(0, status=NOT_MINE))
@@ -137,7 +135,7 @@ async def make_setting(request: Request, user: CurrentUser, context: Context, bo
     async with changing(context.engine, whose(request, user)) as change:
         guid = await make_row(change, USER_SETTING, values)
     if guid is None:
-        raise RequestError("the user has a dashboard of this name already")
+        raise AlreadyThere
     return JsonAnswer(ChangedAnswer(guid, "successfully created userObject"), 201)
 
 

@@ -109,6 +109,42 @@ async def test_shared_dashboard_is_seen_by_all_and_changed_by_its_owner(api: Api
     assert (await ask(api, "GET", "dashboard/store/_1"))[1]["data"]["shared"] == shared
 
 
+async def test_dashboard_of_a_user_who_was_renamed_is_in_nobody_s_way(api: Api) -> None:
+    await ask(api, "PUT", "dashboard/store/home", json=BOARD)
+    guid = (await ask(api, "GET", "users/profile"))[1]["data"]["guid"]
+    await ask(api, "PUT", f"users/{guid}", "admin", {"username": "carol"})
+    await add_user(api.context.engine, "alice", usergroup="user")
+
+    kept = await ask(api, "PUT", "dashboard/store/home", json=BOARD | {"name": "New"})
+
+    assert kept == (200, {"auth": "ok", "status": "ok", "total": 1})
+    assert (await ask(api, "GET", "dashboard/store/home", "carol"))[1]["data"]["name"] == "Mine"
+
+
+async def test_dashboard_that_was_deleted_does_not_come_back(api: Api) -> None:
+    await ask(api, "POST", "dashboard/store/_1", json=BOARD)
+    await ask(api, "DELETE", "dashboard/store/_1")
+
+    late = await ask(api, "PUT", "dashboard/store/_1", json=BOARD)
+
+    assert late == (200, {"auth": "ok", "status": "not my dashboard", "total": 0})
+    assert "_1" not in await boards(api)
+
+
+async def test_dashboard_is_nested_so_deep_that_all_can_read_it_or_refused(api: Api) -> None:
+    alice = await api.log_in("alice") | {"Content-Type": "application/json"}
+    statuses = {}
+    for levels in (50, 99, 100, 500, 900, 930, 960, 990):
+        body = b'{"name": "n", "shared": true, "x": ' + b'{"a":' * (levels - 1) + b"1" + b"}" * levels
+        path = f"/api/v3/dashboard/store/_{levels}"
+        statuses[levels] = (await api.client.post(path, content=body, headers=alice)).status_code
+        for user, list_ in (("bob", "dashboard/info"), ("admin", "user/settings")):
+            headers = await api.log_in(user)
+            assert (await api.client.get(f"/api/v3/{list_}", headers=headers)).status_code == 200
+
+    assert statuses == {levels: 200 if levels <= 100 else 400 for levels in statuses}
+
+
 async def test_what_is_not_shared_is_nobody_else_s(api: Api) -> None:
     await ask(api, "POST", "dashboard/store/_1", json=BOARD | {"widgets": [{"shared": True}]})
 
@@ -190,6 +226,19 @@ async def test_settings_of_others_are_for_administrators(api: Api) -> None:
     assert [row[:2] for row in await settings(api, "admin")] == [("alice", "timezone"), ("bob", "timezone")]
     assert await settings(api, "admin", "/system") == []
     assert (await ask(api, "PUT", f"user/settings/{guid}", "admin", {"data": 5}))[0] == 201
+
+
+async def test_setting_that_would_be_a_second_dashboard_is_refused(api: Api) -> None:
+    await ask(api, "POST", "dashboard/store/_1", json=BOARD)
+    _, made = await ask(api, "POST", "user/settings", json=ZONE)
+
+    second = {"category": "dashboard", "param": "_1"}
+    answers = [
+        await ask(api, "PUT", f"user/settings/{made['data']}", json=second),
+        await ask(api, "POST", "user/settings", json=ZONE | second),
+    ]
+
+    assert answers == [(400, {"data": {}, "message": "there is one like it already"})] * 2
 
 
 @pytest.mark.parametrize("wrong", [{"category": ""}, {"param": None}, {"category": []}, {"category": "a\0"}])
