@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.records.kind import Values
 from api.records.kinds import AGENT
-from api.records.store import Change, find_rows, make_row
+from api.records.store import Change, find_rows, hold, make_row
 from api.tables import agents
 
 SECONDS = 3600
@@ -16,6 +16,7 @@ SECONDS = 3600
 
 async def subscribe(change: Change, values: Values) -> datetime:
     """Keep one in place of an earlier one of its uuid; until when it is kept."""
+    await hold(change, AGENT)
     await forget_expired(change.connection)
     now = datetime.now(UTC)
     until = now + timedelta(seconds=values.get("ttl") or SECONDS)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Table
 
+from api.depth import check_depth
 from api.errors import RequestError
 from api.tables import Json
 
@@ -43,6 +44,9 @@ class Kind(NamedTuple):
     """Of fields whose column is called otherwise."""
     read_only: frozenset[str] = frozenset()
     """Shown, and ignored where a request has them."""
+    complete: Callable[[Values, Values], Values] = lambda values, before: values
+    """What is written, of what a request sets and of the row as it was (empty for a new one), where fields
+    depend on each other; RequestError."""
 
     def column(self, field: str) -> Column[Any]:
         column: Column[Any] = self.table.c[self.columns.get(field, field)]
@@ -93,12 +97,13 @@ def whole(name: str, least: int, most: int) -> Check:
 
 
 def address(value: Any) -> str:
-    """A check: an IPv4 or IPv6 address, in its usual form."""
+    """A check: an IPv4 or IPv6 address, in its usual form; an IPv4 one that is mapped into IPv6 as that."""
     text = str(value).strip().strip("[]")
     try:
-        return str(ip_address(text))
+        found = ip_address(text)
     except ValueError:
         raise RequestError(f"{text[:100]!r} is not an IP address") from None
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def json_array(name: str) -> Check:
@@ -118,6 +123,7 @@ def _json_of(name: str, type_: type, words: str) -> Check:
                 value = msgspec.json.decode(value) if value.strip() else type_()
             except (msgspec.MsgspecError, RecursionError):
                 raise RequestError(f"{name} is not JSON") from None
+            check_depth(value)
         if not isinstance(value, type_):
             raise RequestError(f"{name} is not {words}")
         return value
@@ -171,7 +177,10 @@ def _read_time(name: str, value: Any) -> datetime:
         time = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         raise RequestError(f"{name} is not a time such as 2030-12-31T23:59:59Z") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise RequestError(f"{name} is not a time that can be stored") from None
 
 
 def _read_text(name: str, value: Any, most_chars: int | None) -> str:

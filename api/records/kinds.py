@@ -7,6 +7,19 @@ from api.tables import advanced, agents, aliases, hepsubs, mappings, scripts, us
 _PORT = whole("port", 0, 65_535)
 _HEPID = whole("hepid", 0, 2**31 - 1)
 
+
+def _with_mask(values: Values, before: Values) -> Values:
+    """An alias whose mask fits its address; the address alone where none is said."""
+    row = before | values
+    bits = 128 if ":" in row["ip"] else 32
+    if "mask" not in values and (":" in before.get("ip", "")) != (":" in row["ip"]):
+        row["mask"] = bits
+    mask = row.get("mask", bits)
+    if mask > bits:
+        raise RequestError(f"mask is at most {bits} for {row['ip']}")
+    return values | {"mask": mask}
+
+
 ALIAS = Kind(
     "alias",
     aliases,
@@ -15,6 +28,7 @@ ALIAS = Kind(
     filled=("alias", "ip"),
     checks={"ip": address, "port": _PORT, "mask": whole("mask", 0, 128)},
     read_only=frozenset(["id", "guid"]),
+    complete=_with_mask,
 )
 ADVANCED = Kind(
     "advanced setting",
@@ -84,12 +98,3 @@ USER_SETTING = Kind(
     filled=("category", "param"),
     read_only=frozenset(["id", "guid"]),
 )
-
-
-def check_alias(values: Values) -> Values:
-    """A mask that fits the address; without one the address alone."""
-    if "ip" in values:
-        bits = 128 if ":" in values["ip"] else 32
-        if values.setdefault("mask", bits) > bits:
-            raise RequestError(f"mask is at most {bits} for {values['ip']}")
-    return values

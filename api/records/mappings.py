@@ -28,7 +28,7 @@ async def find_mappings(connection: AsyncConnection, defaults: Sequence[Values])
 
 
 def _with_later_fields(kept: list[Any], known: list[Any]) -> list[Any]:
-    ids = {field.get("id") for field in kept if isinstance(field, dict)}
+    ids = [field.get("id") for field in kept if isinstance(field, dict)]
     later = [field for field in known if field["id"] not in ids and _is_custom(field["id"])]
     return [*kept, *later]
 
@@ -39,7 +39,7 @@ def _is_custom(id_: str) -> bool:
 
 async def correlation_rules(engine: AsyncEngine, defaults: Sequence[Values]) -> dict[tuple[int, str], Any]:
     """The `correlation_mapping` of each mapping by HEP protocol type and profile, whatever people have made
-    of it."""
+    of it. Of several it is that of the first, which the web UI takes too."""
     async with engine.connect() as connection:
-        rows = await find_rows(connection, MAPPING, defaults=defaults)
-    return {(row["hepid"], row["profile"]): row["correlation_mapping"] for row in rows}
+        rows = await find_mappings(connection, defaults)
+    return {(row["hepid"], row["profile"]): row["correlation_mapping"] for row in reversed(rows)}

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Table, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -84,7 +85,7 @@ async def find_row(
 
 async def make_row(change: Change, kind: Kind, values: Values) -> str | None:
     """Make one; its guid, or None where another one has that already. Without a guid it gets one."""
-    row = {"guid": str(uuid.uuid4()), **values}
+    row = {"guid": str(uuid.uuid4()), **kind.complete(values, {})}
     made = await _insert(change.connection, kind, row)
     if not made:
         return None
@@ -96,23 +97,28 @@ async def change_row(
     change: Change, kind: Kind, guid: str, values: Values, defaults: Sequence[Values] = ()
 ) -> bool:
     """Change one; False when there is none of this guid."""
+    await hold(change, kind)
     before = await find_row(change.connection, kind, guid, defaults)
     if before is None:
         return False
-    values = {name: value for name, value in values.items() if name != "guid"}
-    differing = {name: value for name, value in values.items() if before[name] != value}
-    if "id" not in before:
-        await _insert(change.connection, kind, _stored(kind, before | values))
-    elif differing:
+    values = kind.complete({name: value for name, value in values.items() if name != "guid"}, before)
+    differing = {name: value for name, value in values.items() if not _is_same(before.get(name), value)}
+    if not differing:
+        # What the program brings along stays the program's: a newer version may bring a newer one.
+        return True
+    if "id" in before:
         table = kind.table
         await change.connection.execute(update(table).where(table.c.guid == guid).values(differing))
-    detail = {"before": _public({name: before[name] for name in differing}), "after": _public(differing)}
+    else:
+        await _insert(change.connection, kind, _stored(kind, before | values))
+    detail = {"before": _public({name: before.get(name) for name in differing}), "after": _public(differing)}
     change.note(f"change {kind.what}", guid, detail)
     return True
 
 
 async def delete_row(change: Change, kind: Kind, guid: str, defaults: Sequence[Values] = ()) -> bool:
     """Delete one; False when there is none of this guid. What the program brings along stays away."""
+    await hold(change, kind)
     before = await find_row(change.connection, kind, guid, defaults)
     if before is None:
         return False
@@ -127,8 +133,20 @@ async def delete_row(change: Change, kind: Kind, guid: str, defaults: Sequence[V
 
 async def reset_rows(change: Change, kind: Kind, where: Values | None = None) -> None:
     """Forget what people have changed, of rows with these values: what the program brings along is back."""
+    await hold(change, kind)
     await change.connection.execute(delete(kind.table).where(*_equal(kind.table, where)))
     change.note(f"reset {kind.what}", "", where)
+
+
+async def hold(change: Change, kind: Kind) -> None:
+    """Nobody else changes an object of this kind until the transaction ends, so that what is read of it now
+    is what is changed."""
+    await change.connection.execute(text(f"lock table {kind.table.name} in share row exclusive mode"))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """As JSON: there 1 is not true."""
+    return msgspec.json.encode(one) == msgspec.json.encode(other)
 
 
 def _equal(table: Table, where: Values | None) -> list[ColumnElement[bool]]:

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from api.depth import check_depth
 from api.errors import RequestError
 from api.records.kind import Kind, read_values
-from api.records.kinds import ADVANCED, ALIAS, HEPSUB, MAPPING, SCRIPT, USER_SETTING, check_alias
+from api.records.kinds import ADVANCED, ALIAS, HEPSUB, MAPPING, SCRIPT, USER_SETTING
 from api.records.store import Change, make_row, reset_rows
 
 MOST_OBJECTS: Final = 100_000
@@ -35,6 +36,7 @@ def read_objects(data: bytes) -> list[Any]:
         found = found.get("data")
     if not isinstance(found, list) or len(found) > MOST_OBJECTS:
         raise RequestError(f"the file holds no list of at most {MOST_OBJECTS} objects")
+    check_depth(found)
     return found
 
 
@@ -54,11 +56,9 @@ async def take_over(change: Change, kind: Kind, objects: list[Any], *, replace: 
         await reset_rows(change, kind)
     for number, each in enumerate(objects, 1):
         try:
-            values = read_values(kind, each, is_new=True)
-            if kind is ALIAS:
-                check_alias(values)
+            made = await make_row(change, kind, read_values(kind, each, is_new=True))
         except RequestError as error:
             raise RequestError(f"object {number}: {error}") from error
-        if await make_row(change, kind, values) is None:
+        if made is None:
             raise RequestError(f"object {number}: there is one like it already")
     return len(objects)

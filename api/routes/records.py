@@ -21,7 +21,6 @@ from api.schemas.records import ChangedAnswer, RowsAnswer
 from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
 
 Defaults = Callable[[ApiContext], Awaitable[list[Values]]]
-Check = Callable[[Values], Values]
 Mask = Callable[[Caller, dict[str, Any]], dict[str, Any]]
 
 UNKNOWN = "data was not found"
@@ -53,8 +52,6 @@ class Resource(NamedTuple):
     unknown: str = UNKNOWN
     """When one that is asked for by its guid is not there; `{guid}` is that."""
     defaults: Defaults = no_defaults
-    check: Check = lambda values: values
-    """What depends on several fields."""
     mask: Mask = lambda caller, row: row
     """What of a row somebody may see."""
     may_change: Callable[..., Any] = admin_user
@@ -106,7 +103,7 @@ def add_routes(
         description=f"Make one {kind.what}; the answer has its guid.",
     )
     async def make(request: Request, caller: Changer, context: Context, body: JsonObject) -> JsonAnswer:
-        values = resource.check(read_values(kind, body, is_new=True))
+        values = read_values(kind, body, is_new=True)
         async with changing(context.engine, whose(request, caller)) as change:
             guid = await make_row(change, kind, values)
         context.settings_changed()
@@ -121,7 +118,7 @@ def add_routes(
     )
     async def change_one(request: Request, caller: Changer, context: Context, body: JsonObject) -> JsonAnswer:
         guid = request.path_params["guid"]
-        values = resource.check(read_values(kind, body, is_new=False))
+        values = read_values(kind, body, is_new=False)
         defaults = await resource.defaults(context)
         async with changing(context.engine, whose(request, caller)) as change:
             found = await change_row(change, kind, guid, values, defaults)

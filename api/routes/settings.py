@@ -12,7 +12,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.records.defaults import advanced_defaults, hepsub_defaults
 from api.records.kind import Values, shown
-from api.records.kinds import ADVANCED, ALIAS, HEPSUB, SCRIPT, check_alias
+from api.records.kinds import ADVANCED, ALIAS, HEPSUB, SCRIPT
 from api.records.secrets import without_secrets
 from api.records.store import find_rows
 from api.routes.records import Resource, Said, add_routes
@@ -50,7 +50,6 @@ add_routes(
         deleted=Said(201, "successfully deleted alias"),
         list_status=201,
         is_counted=False,
-        check=check_alias,
     ),
     with_show=False,
 )

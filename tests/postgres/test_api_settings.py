@@ -1,12 +1,14 @@
 """Settings objects over HTTP: each route for everybody who may ask, right and wrong, and the audit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from api.tables import audit
+from capture.route import MessageClass
 from tests.support.api import Api, add_user, an_api
 from tests.support.database import execute
 
@@ -313,6 +315,104 @@ async def test_alias_has_the_mask_of_its_address(api: Api) -> None:
         row = await of_guid(api, KINDS["alias"], answer["data"])
         assert row is not None
         assert (row["ip"], row["mask"]) == (ip, mask)
+
+
+async def test_alias_keeps_its_mask_when_only_its_address_changes(api: Api) -> None:
+    kind = KINDS["alias"]
+    _, answer = await ask(api, "POST", "alias", "admin", {"alias": "a", "ip": "10.0.0.0", "mask": 8})
+    path = f"alias/{answer['data']}"
+    seen = []
+    for change in (
+        {"ip": "11.0.0.0"},
+        {"ip": "2001:db8::"},
+        {"mask": 32},
+        {"ip": "::ffff:192.0.2.1", "mask": 24},
+    ):
+        assert (await ask(api, "PUT", path, "admin", change))[0] == 201
+        row = await of_guid(api, kind, answer["data"])
+        assert row is not None
+        seen.append((row["ip"], row["mask"]))
+    too_long = await ask(api, "PUT", path, "admin", {"mask": 33})
+
+    assert seen == [("11.0.0.0", 8), ("2001:db8::", 128), ("2001:db8::", 32), ("192.0.2.1", 24)]
+    assert too_long == (400, {"data": {}, "message": "mask is at most 32 for 192.0.2.1"})
+
+
+async def test_two_who_change_what_the_program_brings_along_both_do(api: Api) -> None:
+    kind = KINDS["hepsub"]
+    first = (await listed(api, kind))[0]
+    headers = await api.log_in("admin")
+    changes = [{"version": 7}, {"hep_alias": "X"}, {"mapping": {"a": True}}]
+
+    async with api.context.engine.begin() as connection:
+        # All three wait until all have been sent.
+        await connection.execute(text("lock table hepsub_mapping_schema in exclusive mode"))
+        tasks = [
+            asyncio.create_task(
+                api.client.put(f"/api/v3/{kind.path}/{guid_of(first)}", headers=headers, json=change)
+            )
+            for change in changes
+        ]
+        waiting = text(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20), api.context.health_engine.connect() as other:
+            while (await other.execute(waiting)).scalar_one() < len(changes):  # noqa: ASYNC110 (nothing else tells)
+                await asyncio.sleep(0.01)
+    assert [(await task).status_code for task in tasks] == [200] * 3
+
+    changed = await of_guid(api, kind, guid_of(first))
+    assert changed == first | {"version": 7, "hep_alias": "X", "mapping": {"a": True}}
+
+
+async def test_saving_without_a_change_leaves_it_to_newer_versions(api: Api, database_url: str) -> None:
+    kind = KINDS["mapping"]
+    first = (await listed(api, kind))[0]
+
+    answer = await ask(api, "PUT", f"{kind.path}/{guid_of(first)}", "admin", first)
+    async with api.context.engine.connect() as connection:
+        kept = (await connection.execute(text("select count(*) from mapping_schema"))).scalar_one()
+
+    assert (answer[0], kept) == (200, 0)
+    assert await audited(api) == []
+
+
+async def test_true_is_another_value_than_one(api: Api) -> None:
+    kind = KINDS["advanced"]
+    guid = await made(api, kind)
+    for data in ({"a": 1}, {"a": True}):
+        await ask(api, "PUT", f"{kind.path}/{guid}", "admin", {"data": data})
+
+    row = await of_guid(api, kind, guid)
+    assert row is not None
+    assert row["data"]["a"] is True
+
+
+@pytest.mark.parametrize("id_", [[], {}, 5, None])
+async def test_fields_that_are_none_break_no_list_of_mappings(api: Api, id_: Any) -> None:
+    kind = KINDS["mapping"]
+    first = (await listed(api, kind))[0]
+
+    change = await ask(
+        api, "PUT", f"{kind.path}/{guid_of(first)}", "admin", {"fields_mapping": [{"id": id_}, 1]}
+    )
+
+    assert change[0] == 200
+    assert (await ask(api, "GET", kind.path, "alice"))[0] == 200
+    assert (await ask(api, "GET", "protocol/search/user", "alice"))[0] == 200
+    assert (await ask(api, "GET", "smart/search/tag/1/call", "alice"))[0] == 200
+
+
+async def test_of_two_mappings_of_a_profile_the_first_joins_calls(api: Api) -> None:
+    kind = KINDS["mapping"]
+    rule = {"source_field": "sid", "lookup_id": 100, "lookup_profile": "default", "lookup_field": "sid"}
+    call = next(row for row in await listed(api, kind) if row["profile"] == "call")
+    for _ in range(6):
+        await ask(api, "POST", kind.path, "admin", call | {"correlation_mapping": []})
+    await ask(api, "PUT", f"{kind.path}/{guid_of(call)}", "admin", {"correlation_mapping": [rule]})
+
+    assert await api.context.correlation_mapping(MessageClass.CALL) == [rule]
 
 
 async def test_text_that_looks_like_another_type_is_text(api: Api) -> None:

@@ -99,6 +99,7 @@ async def test_token_for_an_administrator_is_made_by_saying_so(api: Api) -> None
         {"expire_date": "tomorrow"},
         {"expire_date": "2020-01-01T00:00:00Z"},
         {"expire_date": None},
+        {"expire_date": "9999-12-31T23:59:59-14:00"},
         {"active": None},
         {"ip_address": "localhost"},
         {"limit_calls": -1},
