@@ -3,8 +3,8 @@
 PostgreSQL hands a notice to whoever listens in the order of commits, once, and only if the transaction has
 committed. So a listener that looks for the rows of just that transaction finds each of them once, however
 late they are, whatever their partition. Ids would not do: they come from a sequence of which each connection
-takes a hundred at a time, and say nothing of the order of commits. It costs the batch no round trip, and some 0.1 µs a message.
-Values only; knows nothing of connections.
+takes a hundred at a time, and say nothing of the order of commits. It costs the batch no round trip, and some
+0.1 µs a message. Values only; knows nothing of connections.
 """
 
 from collections.abc import Iterator, Mapping
