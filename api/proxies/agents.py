@@ -4,16 +4,21 @@ Source: homer-app's hepsub mappings: a template whose `$source_field`, `$fromts`
 Knows nothing of routes.
 """
 
-import json
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+import msgspec
 
 from api.errors import RequestError
 
 TIMEOUT_S = 10.0
+"""Without a byte."""
+LONGEST_S = 60.0
+"""For a whole answer."""
+JSON = {"Content-Type": "application/json"}
 _NAMES = re.compile(r"\$(?:source_field|fromts|tots)")
 
 
@@ -40,12 +45,16 @@ def question(body: dict[str, Any], subs: Sequence[Mapping[str, Any]]) -> Any:
     }
     template = str(mapping.get("lookup_field", ""))
     try:
-        return json.loads(_NAMES.sub(lambda found: json.dumps(values[found[0]]), template))
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(
+            _NAMES.sub(lambda found: msgspec.json.encode(values[found[0]]).decode(), template)
+        )
+    except (msgspec.MsgspecError, RecursionError):
         raise RequestError("the mapping's lookup_field makes no JSON") from None
 
 
-async def ask(row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int) -> bytes:
+async def ask(
+    row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int, longest_s: float = LONGEST_S
+) -> bytes:
     """The agent's answer as it is; RequestError in words when there is none, or a longer one."""
     scheme = "https" if row["protocol"] == "https" else "http"
     host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
@@ -54,8 +63,9 @@ async def ask(row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int) -
             path=f"/{row['path'].strip('/')}/{type_}"
         )
         async with (
+            asyncio.timeout(longest_s),
             httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-            client.stream("POST", url, json=asked) as answer,
+            client.stream("POST", url, content=msgspec.json.encode(asked), headers=JSON) as answer,
         ):
             if not answer.is_success:
                 raise RequestError(f"the agent {row['node']} has answered {answer.status_code}")
@@ -65,6 +75,10 @@ async def ask(row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int) -
                 if len(content) > most_bytes:
                     raise RequestError(f"the agent {row['node']} has sent more than {most_bytes} bytes")
             return bytes(content)
+    except TimeoutError as error:
+        raise RequestError(
+            f"the agent {row['node']} has not answered in full within {longest_s:g} s"
+        ) from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise RequestError(
             f"the agent {row['node']} cannot be asked: {type(error).__name__} {error}".rstrip()

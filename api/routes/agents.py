@@ -4,15 +4,19 @@ Source: homer-app's routes and sentences. An agent is asked at the address that 
 token, or an administrator in its place: Homer let every user name any host.
 """
 
+import re
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from api.audit import Entry
+from api.auth.caller import Caller
 from api.auth.dependencies import AdminUser, CurrentUser
 from api.context import Context
 from api.errors import RequestError, TokenRefused
+from api.leaving import unless_gone
 from api.proxies.agents import ask, question
 from api.records.agents import forget_expired, of_type, subscribe
 from api.records.defaults import hepsub_defaults
@@ -26,8 +30,10 @@ from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describ
 
 router = APIRouter(tags=["agents"])
 
-MOST_BYTES = 256 * 1024 * 1024
-"""Of a download; of JSON a tenth."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a download, which is in memory as a whole."""
+MOST_JSON_BYTES = 16 * 1024 * 1024
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 RETRIEVED = "successfully retrieved agent records"
 LISTED: Responses = {
     200: describe_answer(AgentsAnswer, "Agents"),
@@ -40,6 +46,23 @@ GUID = describe_path(guid="The agent's uuid")
 BODY = describe_object("The agent", {name: {} for name in AGENT.fields})
 
 
+async def subscribing_caller(request: Request, context: Context) -> Caller:
+    """Whose the API token is, whether or not these are taken elsewhere; RequestError in Homer's words."""
+    given = request.headers.get(context.options.auth.api_token_header, "").strip()
+    if not given:
+        raise RequestError("Auth-Token header not present or has empty value")
+    try:
+        caller = await context.api_tokens.check(given, _address_of(request))
+    except TokenRefused as error:
+        raise RequestError(str(error)) from error
+    if caller is None:
+        raise RequestError("record not found")
+    return caller
+
+
+SubscribingCaller = Annotated[Caller, Depends(subscribing_caller)]
+
+
 @router.post(
     "/agent/subscribe",
     status_code=201,
@@ -50,20 +73,21 @@ BODY = describe_object("The agent", {name: {} for name in AGENT.fields})
     },
     openapi_extra=BODY,
 )
-async def subscribe_agent(request: Request, context: Context, body: JsonObject) -> JsonAnswer:
-    """Say where an agent can be asked, for `ttl` seconds. With an API token, never a login."""
-    given = request.headers.get(context.options.auth.api_token_header, "").strip()
-    if not given:
-        raise RequestError("Auth-Token header not present or has empty value")
-    address = request.client.host if request.client else ""
-    try:
-        caller = await context.api_tokens.check(given, address)
-    except TokenRefused as error:
-        raise RequestError(str(error)) from error
-    if caller is None:
-        raise RequestError("record not found")
+async def subscribe_agent(
+    request: Request, caller: SubscribingCaller, context: Context, body: JsonObject
+) -> JsonAnswer:
+    """Say where an agent can be asked, for `ttl` seconds. With an API token, never a login.
+
+    Its own address, or any with an administrator's token: this server sends requests there.
+    """
     values = read_values(AGENT, body, is_new=True)
-    async with changing(context.engine, Entry(caller.shown, address, "")) as change:
+    own = _plain(_address_of(request))
+    if not caller.useradmin and (own is None or _plain(values["host"]) != own):
+        raise RequestError(
+            f"host is not {_address_of(request)}, where this comes from:"
+            " another is for API tokens of administrators to name"
+        )
+    async with changing(context.engine, whose(request, caller)) as change:
         until = await subscribe(change, values)
     answer = Subscribed(values["guid"], until.isoformat().replace("+00:00", "Z"), int(until.timestamp()))
     return JsonAnswer(SubscribedAnswer(answer, "successfully created agent record"), 201)
@@ -145,17 +169,33 @@ async def ask_agent(request: Request, user: CurrentUser, context: Context, body:
         raise RequestError("record not found")
     if not is_download and type_ not in row["type"]:
         raise RequestError("record not found")
-    content = await ask(row, type_, question(body, subs), MOST_BYTES if is_download else MOST_BYTES // 10)
-    context.audit.note(request, user, "ask agent", guid, {"type": type_})
+    asked = question(body, subs)
+    context.audit.note(request, user, "ask agent", guid, {"type": type_, "asked": asked})
+    most_bytes = MOST_BYTES if is_download else MOST_JSON_BYTES
+    content = await unless_gone(request, ask(row, type_, asked, most_bytes))
     if is_download:
-        name = f"export-{guid}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pcap"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        # The agent has chosen its uuid.
+        name = f"export-{_NO_NAME.sub('_', guid)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pcap"
+        headers = {"Content-Disposition": f"attachment; filename={name}"}
         return Response(content, media_type="application/octet-stream", headers=headers)
     try:
         data = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise RequestError(f"the agent {row['node']} has not answered with JSON") from error
     return JsonAnswer({"data": data, "message": "request answer", "node": row["node"], "uuid": guid})
+
+
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _plain(host: str) -> IPv4Address | IPv6Address | None:
+    """An address by which two can be compared; None for a name."""
+    try:
+        found = ip_address(host.partition("%")[0].strip("[]"))
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _agents(rows: list[Values], message: str) -> JsonAnswer:

@@ -1,14 +1,19 @@
 """Agents that subscribe and are asked, and what the server says of itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
 import pytest
 from sqlalchemy import update
 
+from api.errors import RequestError
+from api.proxies import agents as proxies
 from api.tables import agents
 from tests.support.api import Api, add_user, an_api
 from tests.support.http_server import Said, http_server, said_json
@@ -41,8 +46,9 @@ async def ask(api: Api, method: str, path: str, user: str = "alice", json: Any =
     return answer.status_code, answer.json()
 
 
-async def token(api: Api) -> str:
+async def token(api: Api, group: str = "user") -> str:
     new = {
+        "user_object": {"username": "robot", "usergroup": group},
         "name": "agents",
         "active": True,
         "expire_date": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
@@ -52,8 +58,8 @@ async def token(api: Api) -> str:
     return str(answer["data"]["token"])
 
 
-async def subscribe(api: Api, **more: Any) -> tuple[int, Any]:
-    headers = {"Auth-Token": await token(api)}
+async def subscribe(api: Api, group: str = "user", **more: Any) -> tuple[int, Any]:
+    headers = {"Auth-Token": await token(api, group)}
     answer = await api.client.post("/api/v3/agent/subscribe", headers=headers, json=AGENT | more)
     return answer.status_code, answer.json()
 
@@ -78,7 +84,7 @@ async def test_agent_subscribes_with_an_api_token_and_is_listed(api: Api) -> Non
 
 async def test_agent_that_subscribes_again_takes_the_place_of_itself(api: Api) -> None:
     await subscribe(api)
-    await subscribe(api, host="127.0.0.2")
+    await subscribe(api, "admin", host="127.0.0.2")
 
     (row,) = (await ask(api, "GET", "agent/subscribe"))[1]["data"]
     assert row["host"] == "127.0.0.2"
@@ -95,6 +101,20 @@ async def test_agent_needs_an_api_token(api: Api) -> None:
         (400, "Auth-Token header not present or has empty value"),
         (400, "record not found"),
     ]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "127.0.0.2", "localhost", "127.0.0.1@192.0.2.1", "::1"])
+async def test_agent_names_no_host_but_its_own(api: Api, host: str) -> None:
+    status, answer = await subscribe(api, host=host)
+
+    assert (status, answer["message"].partition(",")[0]) == (400, "host is not 127.0.0.1")
+    assert (await ask(api, "GET", "agent/subscribe"))[1]["data"] == []
+    assert (await subscribe(api, "admin", host=host))[0] == 201
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]"])
+async def test_agent_s_own_address_is_known_in_any_form(api: Api, host: str) -> None:
+    assert (await subscribe(api, host=host))[0] == 201
 
 
 @pytest.mark.parametrize(
@@ -157,6 +177,46 @@ async def test_download_is_what_the_agent_sends(api: Api) -> None:
     assert (answer.status_code, answer.content) == (200, b"\xd4\xc3\xb2\xa1")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert "export-agent-1-" in answer.headers["content-disposition"]
+
+
+async def test_file_s_name_holds_nothing_but_what_names_do(api: Api) -> None:
+    uuid = 'a"; €\r\nX: y'
+    async with http_server(lambda asked: Said(b"x")) as server:
+        await subscribe(api, uuid=uuid, port=httpx.URL(server.url).port)
+        headers = await api.log_in("alice")
+        path = f"/api/v3/agent/search/{quote(uuid)}/download"
+        answer = await api.client.post(path, headers=headers, json=ASKED)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].startswith("attachment; filename=export-a______X__y-")
+
+
+async def test_agent_that_never_ends_is_given_up() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        row = {"protocol": "http", "host": "127.0.0.1", "port": port, "path": "", "node": "rtp-1"}
+        with pytest.raises(RequestError, match=r"the agent rtp-1 has not answered in full within 0\.2 s"):
+            await proxies.ask(row, "cdr", {}, 10_000_000, longest_s=0.2)
+
+
+async def test_template_that_makes_no_json_is_an_error_in_words(api: Api) -> None:
+    await subscribe(api)
+    for template in ('{"a":NaN}', '{"a":"\\ud800"}', "{", ""):
+        mapping = {"profile": "x", "hepid": 9, "mapping": {"lookup_field": template}}
+        _, made = await ask(api, "POST", "hepsub/protocol", "admin", mapping)
+        body = {"param": {"search": {"9_x": {}}}}
+        answer = await ask(api, "POST", "agent/search/agent-1/cdr", json=body)
+        await ask(api, "DELETE", f"hepsub/protocol/{made['data']}", "admin")
+
+        assert answer == (400, {"data": {}, "message": "the mapping's lookup_field makes no JSON"})
 
 
 @pytest.mark.parametrize(
