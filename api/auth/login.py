@@ -17,6 +17,14 @@ from api.tables import ended_logins
 
 async def login(context: ApiContext, username: str, password: str, address: str) -> Account:
     """The account of that name and password; LoginRefused, LoginDisabled or TooManyLogins."""
+    account = await check_password(context, username, password, address)
+    if not account.enabled:
+        raise LoginDisabled
+    return account
+
+
+async def check_password(context: ApiContext, username: str, password: str, address: str) -> Account:
+    """The same, also of a user who is not enabled."""
     attempt = context.limits.begin(username, address)
     try:
         account = await find_account(context.engine, username)
@@ -27,8 +35,6 @@ async def login(context: ApiContext, username: str, password: str, address: str)
     if account is None or not found:
         raise LoginRefused
     attempt.succeed()
-    if not account.enabled:
-        raise LoginDisabled
     return account
 
 

@@ -59,7 +59,7 @@ def matches(hash_: str, password: str) -> bool:
 
 
 class PasswordChecker:
-    """Checks in threads of its own: two, as each takes 64 MiB and every core it can get."""
+    """Checks and hashes in threads of its own: two, as each takes 64 MiB and every core it can get."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
@@ -69,6 +69,10 @@ class PasswordChecker:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, matches, hash_ or NOBODY, password)
         return found and hash_ is not None
+
+    async def hash(self, password: str) -> str:
+        """As `hash_password`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, hash_password, password)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

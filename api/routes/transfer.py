@@ -15,7 +15,7 @@ from api.errors import RequestError
 from api.records.store import changing
 from api.records.transfer import KINDS, is_of_users, read_objects, take_over
 from api.routes.records import whose
-from api.routes.users import make_users
+from api.routes.users import make_users, new_users
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer
 from api.upload import received_file
@@ -66,9 +66,10 @@ async def _import(request: Request, user: AdminUser, context: ApiContext, *, rep
     async with received_file(request, PART, limit, directory, options.journal) as upload:
         upload.file.seek(0)
         objects = read_objects(upload.file.read())
+    users = await new_users(context, objects) if is_of_users(objects) else None
     async with changing(context.engine, whose(request, user)) as change:
-        if is_of_users(objects):
-            made = await make_users(context, change, objects)
+        if users is not None:
+            made = await make_users(change, users)
         else:
             made = await take_over(change, kind, objects, replace=replace)
     context.settings_changed()

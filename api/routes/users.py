@@ -3,18 +3,17 @@
 Source: homer-app's routes and sentences. A group is one of `auth.user_groups`.
 """
 
-import asyncio
 import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.auth.accounts import find_account
 from api.auth.caller import Caller
 from api.auth.dependencies import AdminUser, CurrentUser
-from api.auth.passwords import check_new_password, hash_password
+from api.auth.login import check_password
+from api.auth.passwords import check_new_password, generate_password
 from api.context import ApiContext, Context
-from api.errors import AccountError, AdminNeeded, RequestError
+from api.errors import AccountError, AdminNeeded, LoginRefused, RequestError, TooManyLogins
 from api.records.kind import Values, read_values, shown
 from api.records.store import Change, changing
 from api.records.users import (
@@ -88,24 +87,37 @@ async def import_users(request: Request, user: AdminUser, context: Context, body
     rows = body.get("data")
     if not isinstance(rows, list):
         raise RequestError
+    users = await new_users(context, rows)
     async with changing(context.engine, whose(request, user)) as change:
-        made = await make_users(context, change, rows)
+        made = await make_users(change, users)
     context.standings.forget()
     return JsonAnswer(ChangedAnswer(str(made), "successfully imported users"), 201)
 
 
-async def make_users(context: ApiContext, change: Change, rows: list[Any]) -> int:
-    """Make users of their JSON; how many. RequestError names the first that cannot be."""
+async def new_users(context: ApiContext, rows: list[Any]) -> list[tuple[Values, str]]:
+    """Users of their JSON, with the hashes of their passwords; RequestError names the first that cannot be.
+
+    To be done before a transaction: a hundred passwords take many seconds.
+    """
     if len(rows) > MOST_IMPORTED:
         raise RequestError(f"more than {MOST_IMPORTED} users at once")
+    # Nobody knows this one, nor need it be another for each.
+    nobody_s = await context.passwords.hash(generate_password())
+    users = []
     for number, row in enumerate(rows, 1):
         try:
-            values, hash_ = await _new_user(context, row)
+            users.append(await _new_user(context, row, nobody_s))
         except (RequestError, AccountError) as error:
             raise RequestError(f"user {number}: {error}") from error
+    return users
+
+
+async def make_users(change: Change, users: list[tuple[Values, str]]) -> int:
+    """Make them; how many. RequestError names the first of whom there is one already."""
+    for number, (values, hash_) in enumerate(users, 1):
         if not await make_user(change, values, hash_):
             raise RequestError(f"user {number}: there is a user {values['username']} already")
-    return len(rows)
+    return len(users)
 
 
 @router.get("/{guid}", status_code=201, responses=LISTED, openapi_extra=GUID)
@@ -124,7 +136,7 @@ async def create_user(request: Request, user: AdminUser, context: Context, body:
     """Make a user."""
     if not body.get("password"):
         raise RequestError(f"{NOT_MADE}: the password is empty")
-    values, hash_ = await _new_user(context, body)
+    values, hash_ = await _new_user(context, body, "")
     async with changing(context.engine, whose(request, user)) as change:
         if not await make_user(change, values, hash_):
             raise RequestError(f"{NOT_MADE}: there is a user {values['username']} already")
@@ -139,8 +151,8 @@ async def change_password(
     """Another password: one's own with `old_password`, anybody's for administrators. Ends all logins."""
     guid = request.path_params["guid"]
     if not user.useradmin:
-        await _check_old_password(context, user, guid, body.get("old_password"))
-    hash_ = await _hash_of(body.get("password"), user.username)
+        await _check_old_password(request, context, user, guid, body.get("old_password"))
+    hash_ = await _hash_of(context, body.get("password"), await _name_of(context, guid))
     return await _change(request, user, context, guid, {}, hash_, "successfully updated password")
 
 
@@ -158,7 +170,10 @@ async def update_user(request: Request, user: CurrentUser, context: Context, bod
     password = body.get("password")
     values = read_values(USER, body | {"guid": guid}, is_new=False)
     _check(context, values)
-    hash_ = None if password in (None, "") else await _hash_of(password, values.get("username", ""))
+    hash_ = None
+    if password not in (None, ""):
+        name = values.get("username") or await _name_of(context, guid)
+        hash_ = await _hash_of(context, password, name)
     return await _change(request, user, context, guid, values, hash_, "successfully updated user")
 
 
@@ -206,15 +221,15 @@ async def _change(
     return JsonAnswer(ChangedAnswer(guid, message), 201)
 
 
-async def _new_user(context: ApiContext, body: Any) -> tuple[Values, str]:
+async def _new_user(context: ApiContext, body: Any, without_password: str) -> tuple[Values, str]:
+    """And the hash of the password; `without_password` where there is none."""
     values = read_values(USER, body, is_new=True)
     values.setdefault("guid", str(uuid.uuid4()))
     _check(context, values)
     password = body.get("password")
-    # Nobody knows this one.
-    return values, await _hash_of(
-        uuid.uuid4().hex if password in (None, "") else password, values["username"]
-    )
+    if password in (None, ""):
+        return values, without_password
+    return values, await _hash_of(context, password, values["username"])
 
 
 def _check(context: ApiContext, values: Values) -> None:
@@ -226,22 +241,39 @@ def _check(context: ApiContext, values: Values) -> None:
         raise RequestError(f"{email!r} is not an e-mail address")
 
 
-async def _hash_of(password: Any, username: str) -> str:
+async def _name_of(context: ApiContext, guid: str) -> str:
+    """Of a user who may be there; empty if not."""
+    if "\0" in guid:
+        return ""
+    async with context.engine.connect() as connection:
+        rows = await find_users(connection, guid=guid)
+    return rows[0]["username"] if rows else ""
+
+
+async def _hash_of(context: ApiContext, password: Any, username: str) -> str:
     # The web UI sends 12345678 as a number.
     if isinstance(password, bool) or not isinstance(password, str | int | float):
         raise RequestError("the password is not text")
     text = str(password)
     check_new_password(text, username)
-    return await asyncio.to_thread(hash_password, text)
+    return await context.passwords.hash(text)
 
 
-async def _check_old_password(context: ApiContext, user: Caller, guid: str, password: Any) -> None:
+async def _check_old_password(
+    request: Request, context: ApiContext, user: Caller, guid: str, password: Any
+) -> None:
     if not user.guid or guid != user.guid:
         raise AdminNeeded
-    account = await find_account(context.engine, user.username)
+    # Who has found a login may guess here no more often than anywhere.
+    address = request.client.host if request.client else ""
     given = password if isinstance(password, str) else ""
-    if not await context.passwords.matches(account.hash if account else None, given):
-        raise RequestError("the old password is wrong")
+    try:
+        await check_password(context, user.username, given, address)
+    except TooManyLogins:
+        raise
+    except LoginRefused as refusal:
+        context.audit.note(request, user, "password change refused")
+        raise RequestError("the old password is wrong") from refusal
 
 
 def _list(rows: list[Values]) -> JsonAnswer:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.settings import AuthSettings
 from tests.support.api import SESAME, Api, add_user, an_api
 
 NEW = {
@@ -192,6 +193,42 @@ async def test_own_password_is_changed_by_who_knows_the_old_one(api: Api) -> Non
     assert another_s[0] == 403
     assert right == by_admin == (201, {"data": "guid-of-alice", "message": "successfully updated password"})
     assert (await api.log_in("alice", "a third one"))["Authorization"]
+
+
+async def test_nobody_s_password_is_their_name(api: Api) -> None:
+    await ask(api, "PUT", "/guid-of-alice", json={"username": "alice.smith"})
+    name, words = {"password": "Alice.Smith"}, "the password is the name of the user"
+
+    answers = [
+        await ask(api, "PUT", "/guid-of-alice", json=name),
+        await ask(api, "PUT", "/guid-of-alice", "alice.smith", name),
+        await ask(api, "PUT", "/update/password/guid-of-alice", json=name),
+    ]
+
+    assert answers == [(400, {"data": {}, "message": words})] * 3
+
+
+async def test_old_password_is_guessed_no_more_often_than_a_login(database_url: str) -> None:
+    async with an_api(database_url, auth=AuthSettings(attempts=2)) as api:
+        await add_user(api.context.engine, "alice", usergroup="user", guid="guid-of-alice")
+        headers = await api.log_in("alice")
+        guess = {"password": "quite another", "old_password": "no"}
+        path = "/api/v3/users/update/password/guid-of-alice"
+
+        answers = [await api.client.put(path, headers=headers, json=guess) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+
+
+async def test_user_who_is_imported_without_a_password_gets_in_by_none(api: Api) -> None:
+    users = [CAROL | {"username": name, "guid": name} for name in ("carol", "dave")]
+    assert (await ask(api, "POST", "/import", json={"data": users}))[0] == 201
+
+    login = await api.client.post("/api/v3/auth", json={"username": "carol", "password": "carol"})
+
+    assert login.status_code == 401
+    await ask(api, "PUT", "/carol", json={"password": "a long enough one"})
+    assert await api.log_in("carol", "a long enough one")
 
 
 async def test_logins_of_a_user_are_ended(api: Api) -> None:
