@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import ssl
 import threading
 from collections.abc import Callable
@@ -20,6 +21,8 @@ class Probe:
         self._wake = wake
         self._stop = threading.Event()
         self.healthy = False
+        self.failing = ""
+        """What does not work, in the words of the last answer."""
         threading.Thread(target=self._ask, name="health", daemon=True).start()
 
     def close(self) -> None:
@@ -29,17 +32,28 @@ class Probe:
     def _ask(self) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._answer() == http.client.OK:
+                status, body = self._answer()
+                if status == http.client.OK:
                     self.healthy = True
                     self._wake()
                     return
+                self.failing = _words_of(body)
             self._stop.wait(PAUSE_S)
 
-    def _answer(self) -> int:
+    def _answer(self) -> tuple[int, bytes]:
         connection = connect(self._address, tls=self._tls)
         with contextlib.closing(connection):
             connection.request("GET", self._path)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+
+def _words_of(body: bytes) -> str:
+    try:
+        parts = [part for part in json.loads(body).values() if isinstance(part, dict)]
+        return "; ".join(part["message"] for part in parts if not part["ok"])
+    except (ValueError, KeyError, AttributeError):
+        return "it gives no health"
 
 
 def connect(address: str, *, tls: bool, timeout_s: float = TIMEOUT_S) -> http.client.HTTPConnection:

@@ -161,6 +161,11 @@ class Supervisor:
             self._tell(f"web {scheme}://{shown_address(self._settings.http, self._web_port)}")
             self._tell_receiving()
             self._tell_password()
+        elif self._probe is not None and self._probe.failing and self._takes_long(now):
+            if not self._announced:
+                log.warning("not ready: %s (see `rhapsode doctor`)", self._probe.failing)
+            self._tell_receiving()
+            self._tell_password()
         elif self._is_away(now):
             if not self._announced:
                 log.warning("the database does not answer yet; packets are received and kept in the journal")
@@ -168,7 +173,10 @@ class Supervisor:
 
     def _is_away(self, now: float) -> bool:
         """The database has not been usable so far, and it does not look as if it soon were."""
-        return not self._prepared and (self._failed or now - self._started_at > PATIENCE_S)
+        return not self._prepared and (self._failed or self._takes_long(now))
+
+    def _takes_long(self, now: float) -> bool:
+        return now - self._started_at > PATIENCE_S
 
     def _tell_receiving(self) -> None:
         self._tell(f"hep {shown_address(self._settings.hep, self._hep_port)}")

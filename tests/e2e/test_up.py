@@ -151,6 +151,20 @@ def test_database_that_is_away_at_start_does_not_stop_intake(tmp_path: Path) -> 
     assert journal.received == 1
 
 
+def test_start_without_room_on_the_disk_says_so_and_tells_the_password(tmp_path: Path) -> None:
+    no_room = {"RHAPSODE_JOURNAL__MIN_FREE_BYTES": str(10**18)}
+    arguments = up_arguments(tmp_path)
+    without_password = arguments[: arguments.index("--admin-password")]
+
+    with Rhapsode(*without_password, extra=no_room) as up:
+        up.wait_for("not ready: cannot receive: no room in journal 0000")
+        up.wait_for(r"^hep ")
+        up.wait_for(r"^user admin password \S+$")
+
+        assert not any(line.startswith("web ") for line in up.lines), "that line says that all is ready"
+        assert up.stop() == 0
+
+
 def test_own_database_is_used_by_url_and_ctrl_c_stops(tmp_path: Path, empty_database_url: str) -> None:
     with rhapsode_up(tmp_path, "--database-url", empty_database_url) as up:
         assert httpx.get(f"{up.web}/health").status_code == http.client.OK
