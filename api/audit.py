@@ -21,6 +21,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth.caller import Caller
 from api.errors import DatabaseError
+from api.peer import peer_of
 from api.tables import audit
 
 log = logging.getLogger(__name__)
@@ -167,10 +168,9 @@ def entry_of(
 ) -> Entry:
     """What is noted of a request."""
     name = caller if isinstance(caller, str) else caller.shown
-    address = request.client.host if request.client else ""
     return Entry(
         name.replace("\0", "\ufffd")[:250],
-        address,
+        peer_of(request),
         action,
         of.replace("\0", "\ufffd")[:MOST_OBJECT_CHARS],
         bounded(detail or {}),

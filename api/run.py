@@ -9,10 +9,12 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.database import connect
 from api.errors import DatabaseError, DatabaseMismatch
+from api.peer import in_both_forms
 from api.settings import ApiOptions, SearchSettings
 from capture.errors import SchemaMismatch
 
@@ -32,8 +34,16 @@ def serve(sock: socket.socket, options: ApiOptions) -> None:
     is no reason not to start: every request tries it again.
     """
     sock.listen(1024)
-    config = uvicorn.Config(
-        create_app(options),
+    config = server_config(create_app(options), options)
+    asyncio.run(_check_schema(options.database_url))
+    _collect_rarely()
+    _Server(config).run(sockets=[sock])
+
+
+def server_config(app: ASGIApp, options: ApiOptions) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app,
         loop="uvloop",
         lifespan="on",
         log_config=None,
@@ -47,10 +57,8 @@ def serve(sock: socket.socket, options: ApiOptions) -> None:
         ws_per_message_deflate=False,
         ssl_certfile=options.http.cert,
         ssl_keyfile=options.http.key,
+        forwarded_allow_ips=in_both_forms(options.http.proxies),
     )
-    asyncio.run(_check_schema(options.database_url))
-    _collect_rarely()
-    _Server(config).run(sockets=[sock])
 
 
 def _collect_rarely() -> None:

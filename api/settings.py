@@ -1,6 +1,7 @@
 """The settings of the HTTP API. Every field has its unit, range and meaning; nothing is read here."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import unquote, urlsplit
@@ -46,6 +47,17 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError("a proxy is an IP address or a network") from error
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
 class HttpSettings(Part):
     """The HTTP listener."""
 
@@ -54,6 +66,10 @@ class HttpSettings(Part):
     key: Path | None = Field(default=None, description="PEM private key")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="largest request body")
     listeners: int = Field(default=50, ge=0, le=1000, description="most connections to the live feed")
+    proxies: tuple[Network, ...] = Field(
+        default=("127.0.0.1", "::1"),
+        description="proxies that are believed where a request comes from (`X-Forwarded-For`)",
+    )
     node_name: str = Field(default="LocalNode", min_length=1, description="name of this data node in answers")
 
 
@@ -189,7 +205,8 @@ class LokiSettings(ServerSettings):
     )
     template: str = Field(
         default="",
-        description="query that the web UI begins with for a call; empty: heplify-server's lines of its Call-ID",
+        description="query that the web UI begins with for a call;"
+        " empty: heplify-server's lines of its Call-ID",
     )
 
 

@@ -11,6 +11,7 @@ from api.auth.caller import Caller
 from api.auth.tokens import read_token
 from api.context import ApiContext, get_context
 from api.errors import AdminNeeded, LoginNeeded, TokenInvalid, TokenMissing
+from api.peer import peer_of
 
 _bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="The token of POST /auth, or an API token"
@@ -30,7 +31,7 @@ async def current_user(
 async def caller_of(connection: HTTPConnection, *, counted: bool = True) -> Caller:
     """The same of a request or a WebSocket; not `counted` when it was before."""
     context = get_context(connection)
-    address = connection.client.host if connection.client else ""
+    address = peer_of(connection)
     auth = context.options.auth
     given = connection.headers.get(auth.api_token_header, "").strip() if auth.api_tokens else ""
     check = context.api_tokens.check

@@ -51,9 +51,13 @@ class Aliases:
     def _add(self, row: Mapping[str, Any]) -> None:
         if not row["status"]:
             return
-        address = ip_address(row["ip"])
-        length = min(row["mask"], address.max_prefixlen)
-        network = ip_network((address, length), strict=False)
+        try:
+            address = ip_address(row["ip"])
+            length = min(row["mask"], address.max_prefixlen)
+            network = ip_network((address, length), strict=False)
+        except ValueError:
+            # Carried over from elsewhere, where anything could be an address: it is nobody's.
+            return
         key = network.version, length, int(network.network_address) >> (address.max_prefixlen - length)
         alias = _Alias(row["alias"], row["port"])
         for capture_id in (None, str(row["captureID"])):

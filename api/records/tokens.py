@@ -17,12 +17,6 @@ def _addresses(value: object) -> str:
         raise RequestError(f"ip_address: {error}") from None
 
 
-def _in_the_future(value: datetime) -> datetime:
-    if value <= datetime.now(UTC):
-        raise RequestError("expire_date is in the past")
-    return value
-
-
 TOKEN = Kind(
     "API token",
     api_tokens,
@@ -34,7 +28,6 @@ TOKEN = Kind(
     filled=("name",),
     checks={
         "ip_address": _addresses,
-        "expire_date": _in_the_future,
         "limit_calls": whole("limit_calls", 0, 2**62),
         "user_object": json_object("user_object"),
     },
@@ -47,6 +40,8 @@ async def make_token(change: Change, caller: Caller, values: Values) -> str:
 
     Unless it is said for whom, it is for the user who makes it, as one who is no administrator.
     """
+    if values["expire_date"] <= datetime.now(UTC):
+        raise RequestError("expire_date is in the past")
     token = new_token()
     row = {
         "creator_guid": caller.guid,

@@ -111,7 +111,8 @@ async def _found(connection: AsyncConnection, guid: str) -> Values | None:
     """Locked until the transaction ends, so that two who take the last two administrators away cannot."""
     if "\0" in guid:
         return None
-    await connection.execute(select(users.c.id).where(users.c.usergroup == ADMIN_GROUP).with_for_update())
+    administrators = select(users.c.id).where(users.c.usergroup == ADMIN_GROUP).order_by(users.c.id)
+    await connection.execute(administrators.with_for_update())
     rows = await find_users(connection, guid=guid)
     return rows[0] if rows else None
 

@@ -17,6 +17,7 @@ from api.auth.dependencies import AdminUser, CurrentUser
 from api.context import Context
 from api.errors import RequestError, TokenRefused
 from api.leaving import unless_gone
+from api.peer import peer_of
 from api.proxies.agents import ask, question
 from api.records.agents import forget_expired, of_type, subscribe
 from api.records.defaults import hepsub_defaults
@@ -52,7 +53,7 @@ async def subscribing_caller(request: Request, context: Context) -> Caller:
     if not given:
         raise RequestError("Auth-Token header not present or has empty value")
     try:
-        caller = await context.api_tokens.check(given, _address_of(request))
+        caller = await context.api_tokens.check(given, peer_of(request))
     except TokenRefused as error:
         raise RequestError(str(error)) from error
     if caller is None:
@@ -81,10 +82,10 @@ async def subscribe_agent(
     Its own address, or any with an administrator's token: this server sends requests there.
     """
     values = read_values(AGENT, body, is_new=True)
-    own = _plain(_address_of(request))
+    own = _plain(peer_of(request))
     if not caller.useradmin and (own is None or _plain(values["host"]) != own):
         raise RequestError(
-            f"host is not {_address_of(request)}, where this comes from:"
+            f"host is not {peer_of(request)}, where this comes from:"
             " another is for API tokens of administrators to name"
         )
     async with changing(context.engine, whose(request, caller)) as change:
@@ -183,10 +184,6 @@ async def ask_agent(request: Request, user: CurrentUser, context: Context, body:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise RequestError(f"the agent {row['node']} has not answered with JSON") from error
     return JsonAnswer({"data": data, "message": "request answer", "node": row["node"], "uuid": guid})
-
-
-def _address_of(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _plain(host: str) -> IPv4Address | IPv6Address | None:

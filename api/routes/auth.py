@@ -8,6 +8,7 @@ from api.auth.dependencies import CurrentUser, LoggedInUser
 from api.auth.login import end_login, login, token_for
 from api.context import Context
 from api.errors import LoginRefused, RequestError, TooManyLogins
+from api.peer import peer_of
 from api.schemas.auth import (
     AuthType,
     AuthTypes,
@@ -48,7 +49,7 @@ async def log_in(
     """Log in by name and password; the token is for the header `Authorization: Bearer TOKEN`."""
     username, password = body.checked()
     try:
-        account = await login(context, username, password, request.client.host if request.client else "")
+        account = await login(context, username, password, peer_of(request))
     except LoginRefused as refusal:
         # Whoever goes on trying meanwhile, without a login, would fill the database.
         if not isinstance(refusal, TooManyLogins) or refusal.is_first:

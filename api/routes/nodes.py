@@ -13,6 +13,8 @@ from api.auth.dependencies import AdminUser, CurrentUser
 from api.context import ApiContext, Context
 from api.database import server_facts
 from api.errors import NotBuilt, RequestError
+from api.records.kind import Values
+from api.records.mappings import find_mappings
 from api.schemas.common import FORBIDDEN, REFUSED, DataError
 from api.schemas.nodes import (
     DatabaseInfo,
@@ -121,11 +123,19 @@ async def search_fields(request: Request, user: CurrentUser, context: Context) -
     """The fields of all message classes whose id has this in it, with their types."""
     asked = request.path_params["id"].lower()
     found = {}
-    for mapping in context.mapping_defaults():
-        for field in mapping["fields_mapping"]:
-            if asked in field["id"].lower():
-                found[field["id"]] = FieldInfo(field["id"], field["name"], field["type"])
+    for field in await _fields(context):
+        id_ = field.get("id")
+        if isinstance(id_, str) and asked in id_.lower():
+            found[id_] = FieldInfo(id_, str(field.get("name", "")), str(field.get("type", "")))
     return JsonAnswer(FieldsAnswer([FieldList(list(found.values()))]))
+
+
+async def _fields(context: ApiContext) -> list[Values]:
+    """Of all mappings, whatever people have made of them."""
+    await context.nodes.refresh_script_names()
+    async with context.engine.connect() as connection:
+        rows = await find_mappings(connection, context.mapping_defaults())
+    return [field for row in rows for field in row["fields_mapping"] if isinstance(field, dict)]
 
 
 async def _info(context: ApiContext) -> DatabaseInfo:

@@ -14,6 +14,7 @@ from api.auth.login import check_password
 from api.auth.passwords import check_new_password, generate_password
 from api.context import ApiContext, Context
 from api.errors import AccountError, AdminNeeded, LoginRefused, RequestError, TooManyLogins
+from api.peer import peer_of
 from api.records.kind import Values, read_values, shown
 from api.records.store import Change, changing
 from api.records.users import (
@@ -265,10 +266,9 @@ async def _check_old_password(
     if not user.guid or guid != user.guid:
         raise AdminNeeded
     # Who has found a login may guess here no more often than anywhere.
-    address = request.client.host if request.client else ""
     given = password if isinstance(password, str) else ""
     try:
-        await check_password(context, user.username, given, address)
+        await check_password(context, user.username, given, peer_of(request))
     except TooManyLogins:
         raise
     except LoginRefused as refusal:

@@ -404,6 +404,16 @@ async def test_fields_that_are_none_break_no_list_of_mappings(api: Api, id_: Any
     assert (await ask(api, "GET", "smart/search/tag/1/call", "alice"))[0] == 200
 
 
+async def test_fields_are_found_as_people_have_made_them(api: Api) -> None:
+    kind = KINDS["mapping"]
+    field = {"id": "data_header.mine", "name": "Mine", "type": "string"}
+    await ask(api, "POST", kind.path, "admin", kind.new | {"fields_mapping": [field]})
+
+    _, answer = await ask(api, "GET", "protocol/search/MINE", "alice")
+
+    assert answer["data"][0]["data"] == [{"fieldname": field["id"], "description": "Mine", "type": "string"}]
+
+
 async def test_of_two_mappings_of_a_profile_the_first_joins_calls(api: Api) -> None:
     kind = KINDS["mapping"]
     rule = {"source_field": "sid", "lookup_id": 100, "lookup_profile": "default", "lookup_field": "sid"}

@@ -83,6 +83,17 @@ async def test_token_is_changed_and_deleted(api: Api) -> None:
     )
 
 
+async def test_token_that_has_expired_is_changed_as_any_other(api: Api) -> None:
+    token, guid = await made(api)
+    expired = await api.client.put(f"{TOKENS}/{guid}", json={"expire_date": "2020-01-01T00:00:00Z"})
+    (row,) = (await api.client.get(TOKENS)).json()["data"]
+
+    renamed = await api.client.put(f"{TOKENS}/{guid}", json=row | {"name": "old"})
+    used = await api.client.get("/api/v3/alias", headers={"Auth-Token": token, "Authorization": ""})
+
+    assert [expired.status_code, renamed.status_code, used.status_code] == [200, 200, 401]
+
+
 async def test_token_for_an_administrator_is_made_by_saying_so(api: Api) -> None:
     token, _ = await made(api, user_object={"username": "robot", "usergroup": "admin"})
 

@@ -86,3 +86,10 @@ def test_name_is_what_a_look_at_every_alias_finds(
     fitting = [row for wanted in (port, 0) for row in left if row["port"] == wanted]
 
     assert Aliases(given_rows).name(end) == (fitting[0]["alias"] if fitting else end.name)
+
+
+@pytest.mark.parametrize("wrong", [{"ip": ""}, {"ip": "localhost"}, {"mask": -1}])
+def test_alias_that_names_no_network_takes_none_of_the_others_away(wrong: dict[str, Any]) -> None:
+    aliases = Aliases([a_row("wrong", "192.0.2.7") | wrong, a_row("right", "192.0.2.7")])
+
+    assert aliases.name(End("192.0.2.7", 5060)) == "right"
