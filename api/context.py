@@ -59,7 +59,7 @@ class ApiContext:
         self._rules = Remembered(self._read_rules)
         self._aliases = Remembered(self._read_aliases)
         self._node_engines = {
-            name: connect(node.url.get_secret_value(), _limits(options.search, node))
+            name: connect(node.url.get_secret_value(), _limits(options.search, node), name)
             for name, node in options.nodes.items()
         }
         others = [

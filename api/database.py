@@ -47,15 +47,18 @@ QUERY_CANCELED = "57014"
 UNIQUE_VIOLATION = "23505"
 
 
-def connect(database_url: str, settings: SearchSettings | None = None) -> AsyncEngine:
+def connect(
+    database_url: str, settings: SearchSettings | None = None, node: str | None = None
+) -> AsyncEngine:
     """An engine that has not connected yet; every failure of it is a DatabaseError.
 
-    Each new connection checks the schema, so that one changed under a running API is noticed.
+    Each new connection checks the schema, so that one changed under a running API is noticed. `node` is the name
+    of another data node, for the log.
     """
     settings = settings or SearchSettings()
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: _open(database_url, settings),
+        async_creator=lambda: _open(database_url, settings, node),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=settings.pool_size,
         max_overflow=0,
@@ -77,7 +80,7 @@ def _check(driver: Any, record: object, proxy: object) -> None:
 
 
 async def _open(
-    database_url: str, settings: SearchSettings
+    database_url: str, settings: SearchSettings, node: str | None
 ) -> Any:  # the driver's connection, for SQLAlchemy
     try:
         connection = await asyncpg.connect(
@@ -86,17 +89,17 @@ async def _open(
             command_timeout=settings.statement_timeout_s + ANSWER_GRACE_S,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise _logged(DatabaseError("the database cannot be reached"), error) from error
+        raise _logged(DatabaseError("the database cannot be reached"), error, node) from error
     try:
         wanted = SETTINGS | {"statement_timeout": f"{settings.statement_timeout_s * 1000:.0f}ms"}
         await connection.execute(SET, list(wanted), list(wanted.values()))
         await check_schema(Connection(connection))
     except SchemaMismatch as error:
         await connection.close()
-        raise _logged(DatabaseMismatch(str(error)), error) from error
+        raise _logged(DatabaseMismatch(str(error)), error, node) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, StoreError) as error:
         connection.terminate()
-        raise _logged(DatabaseError("the database does not answer as it should"), error) from error
+        raise _logged(DatabaseError("the database does not answer as it should"), error, node) from error
     except BaseException:
         # Who asked for it has gone, and nobody else knows of it. Its statement is given up first.
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -275,10 +278,11 @@ def _database_error(error: Exception, *, lost: bool) -> DatabaseError:
     return _logged(DatabaseError("the database refused a statement"), error)
 
 
-def _logged(translated: DatabaseError, cause: BaseException) -> DatabaseError:
+def _logged(translated: DatabaseError, cause: BaseException, node: str | None = None) -> DatabaseError:
+    whose = "" if node is None else f"data node {node}: "
     words = str(cause) or "no words"
     if words == str(translated):
-        log.error("%s", translated)
+        log.error("%s%s", whose, translated)
     else:
-        log.error("%s: %s: %s", translated, type(cause).__name__, words)
+        log.error("%s%s: %s: %s", whose, translated, type(cause).__name__, words)
     return translated

@@ -152,7 +152,7 @@ async def test_nodes_are_listed_with_whether_they_answer(
     ],
 )
 async def test_node_that_is_away_is_named_and_takes_nothing_of_the_others(
-    database_url: str, path: str, asked: Any
+    database_url: str, path: str, asked: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     await store(database_url, [sip("call-1"), a_log_line("call-1", 1)])
     async with with_nodes(database_url, Away=AWAY) as api:
@@ -165,6 +165,9 @@ async def test_node_that_is_away_is_named_and_takes_nothing_of_the_others(
             },
         )
 
+    said = [record.getMessage() for record in caplog.records if record.name == "api.database"]
+    assert said
+    assert all(words.startswith("data node Away: the database cannot be reached") for words in said)
     assert answer.headers["X-Rhapsode-Missing-Nodes"] == "Away"
     assert answer.headers["X-Rhapsode-Warning"].startswith(
         "data node Away is missing: the database cannot be"
