@@ -52,8 +52,8 @@ def connect(
 ) -> AsyncEngine:
     """An engine that has not connected yet; every failure of it is a DatabaseError.
 
-    Each new connection checks the schema, so that one changed under a running API is noticed. `node` is the name
-    of another data node, for the log.
+    Each new connection checks the schema, so that one changed under a running API is noticed. `node` is for
+    the log: which other data node that is.
     """
     settings = settings or SearchSettings()
     engine = create_async_engine(
@@ -80,7 +80,7 @@ def _check(driver: Any, record: object, proxy: object) -> None:
 
 
 async def _open(
-    database_url: str, settings: SearchSettings, node: str | None
+    database_url: str, settings: SearchSettings, node: str | None = None
 ) -> Any:  # the driver's connection, for SQLAlchemy
     try:
         connection = await asyncpg.connect(
