@@ -192,19 +192,26 @@ async def test_file_s_name_holds_nothing_but_what_names_do(api: Api) -> None:
 
 
 async def test_agent_that_never_ends_is_given_up() -> None:
+    is_left = asyncio.Event()
+
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         with suppress(OSError):
-            while True:
+            while not writer.is_closing():
                 writer.write(b"x")
                 await writer.drain()
                 await asyncio.sleep(0.02)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        is_left.set()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         row = {"protocol": "http", "host": "127.0.0.1", "port": port, "path": "", "node": "rtp-1"}
         with pytest.raises(RequestError, match=r"the agent rtp-1 has not answered in full within 0\.2 s"):
             await proxies.ask(row, "cdr", {}, 10_000_000, longest_s=0.2)
+        await is_left.wait()
 
 
 async def test_template_that_makes_no_json_is_an_error_in_words(api: Api) -> None:
