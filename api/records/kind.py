@@ -42,6 +42,8 @@ class Kind(NamedTuple):
     """Beyond what follows from the column."""
     columns: Mapping[str, str] = {}
     """Of fields whose column is called otherwise."""
+    key: tuple[str, ...] = ()
+    """What tells two apart that the program brings along."""
     read_only: frozenset[str] = frozenset()
     """Shown, and ignored where a request has them."""
     complete: Callable[[Values, Values], Values] = lambda values, before: values

@@ -36,6 +36,7 @@ ADVANCED = Kind(
     ("guid", "partid", "category", "param", "data"),
     required=("category", "param"),
     filled=("category", "param"),
+    key=("category", "param"),
     read_only=frozenset(["guid"]),
 )
 MAPPING = Kind(
@@ -57,6 +58,7 @@ MAPPING = Kind(
             for name in ("create_index", "fields_settings", "schema_mapping", "schema_settings")
         },
     },
+    key=("hepid", "profile"),
     read_only=frozenset(["guid"]),
 )
 HEPSUB = Kind(
@@ -66,6 +68,7 @@ HEPSUB = Kind(
     required=("profile", "hepid", "mapping"),
     filled=("profile",),
     checks={"hepid": _HEPID, "mapping": json_object("mapping")},
+    key=("hepid", "profile"),
     read_only=frozenset(["guid"]),
 )
 SCRIPT = Kind(

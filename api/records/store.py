@@ -131,6 +131,15 @@ async def delete_row(change: Change, kind: Kind, guid: str, defaults: Sequence[V
     return True
 
 
+async def take_place(change: Change, kind: Kind, default: Values, values: Values) -> None:
+    """Put these values in place of what the program brings along, whatever has become of it."""
+    guid = default["guid"]
+    await change.connection.execute(delete(kind.table).where(kind.table.c.guid == guid))
+    if not all(_is_same(default.get(name), value) for name, value in values.items()):
+        await _insert(change.connection, kind, _stored(kind, default | values))
+    change.note(f"change {kind.what}", guid, {"after": _public(values)})
+
+
 async def reset_rows(change: Change, kind: Kind, where: Values | None = None) -> None:
     """Forget what people have changed, of rows with these values: what the program brings along is back."""
     await hold(change, kind)

@@ -3,15 +3,16 @@
 Source: the web UI's import, whose page of users posts to the path of aliases. Knows no HTTP.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from api.depth import check_depth
-from api.errors import RequestError
-from api.records.kind import Kind, read_values
+from api.errors import AlreadyThere, RequestError
+from api.records.kind import Kind, Values, read_values
 from api.records.kinds import ADVANCED, ALIAS, HEPSUB, MAPPING, SCRIPT, USER_SETTING
-from api.records.store import Change, make_row, reset_rows
+from api.records.store import Change, hold, make_row, reset_rows, take_place
 
 MOST_OBJECTS: Final = 100_000
 KINDS: Final = {
@@ -46,19 +47,30 @@ def is_of_users(objects: list[Any]) -> bool:
     return isinstance(first, dict) and "usergroup" in first
 
 
-async def take_over(change: Change, kind: Kind, objects: list[Any], *, replace: bool) -> int:
+async def take_over(
+    change: Change, kind: Kind, objects: list[Any], defaults: Sequence[Values] = (), *, replace: bool
+) -> int:
     """Make them, with `replace` in place of all that there are; how many. RequestError names the first that
     cannot be.
 
-    What belongs to a user stays that user's.
+    What belongs to a user stays that user's. One like what the program brings along takes the place of that.
     """
+    await hold(change, kind)
     if replace:
         await reset_rows(change, kind)
+    left = {_key(kind, default): default for default in defaults}
     for number, each in enumerate(objects, 1):
         try:
-            made = await make_row(change, kind, read_values(kind, each, is_new=True))
-        except RequestError as error:
+            values = read_values(kind, each, is_new=True)
+            default = left.pop(_key(kind, values), None)
+            if default is not None:
+                await take_place(change, kind, default, values)
+            else:
+                await make_row(change, kind, values)
+        except (RequestError, AlreadyThere) as error:
             raise RequestError(f"object {number}: {error}") from error
-        if made is None:
-            raise RequestError(f"object {number}: there is one like it already")
     return len(objects)
+
+
+def _key(kind: Kind, row: Values) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in kind.key)

@@ -98,7 +98,8 @@ async def show_mapping(request: Request, user: CurrentUser, context: Context) ->
     return _answer(rows)
 
 
-async def _defaults(context: ApiContext) -> list[Values]:
+async def mapping_defaults(context: ApiContext) -> list[Values]:
+    """The mappings that follow from the program, with all tags that scripts have set."""
     await context.nodes.refresh_script_names()
     return context.mapping_defaults()
 
@@ -111,7 +112,7 @@ add_routes(
         made=Said(201, "successfully created mappings settings"),
         changed=Said(200, "successfully updated hepsub settings"),
         deleted=Said(200, "successfully deleted mapping settings"),
-        defaults=_defaults,
+        defaults=mapping_defaults,
     ),
     with_list=False,
     with_show=False,
@@ -163,7 +164,7 @@ def _tag_name(id_: str, hepid: int) -> str:
 
 
 async def _all(context: ApiContext) -> list[Values]:
-    defaults = await _defaults(context)
+    defaults = await mapping_defaults(context)
     async with context.engine.connect() as connection:
         return await find_mappings(connection, defaults)
 

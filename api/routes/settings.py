@@ -23,7 +23,8 @@ from api.wire import JsonAnswer, JsonObject, describe_answer, describe_object, d
 router = APIRouter(tags=["settings"])
 
 
-async def _advanced_defaults(context: ApiContext) -> list[Values]:
+async def advanced_defaults_of(context: ApiContext) -> list[Values]:
+    """Advanced settings that follow from the servers that are configured."""
     options = context.options
     return advanced_defaults(
         loki=options.loki.url is not None,
@@ -32,7 +33,8 @@ async def _advanced_defaults(context: ApiContext) -> list[Values]:
     )
 
 
-async def _hepsub_defaults(context: ApiContext) -> list[Values]:
+async def hepsub_defaults_of(context: ApiContext) -> list[Values]:
+    """Hepsub mappings that everybody begins with."""
     return hepsub_defaults()
 
 
@@ -63,7 +65,7 @@ add_routes(
         deleted=Said(200, "successfully deleted global_settings settings"),
         list_status=201,
         unknown="failed to get advanced setting",
-        defaults=_advanced_defaults,
+        defaults=advanced_defaults_of,
         mask=_shown_to,
     ),
 )
@@ -96,7 +98,7 @@ add_routes(
         changed=Said(200, "successfully updated hepsub settings"),
         deleted=Said(200, "successfully deleted hepsub settings"),
         unknown="no hepsub object found for guid [{guid}]",
-        defaults=_hepsub_defaults,
+        defaults=hepsub_defaults_of,
     ),
 )
 

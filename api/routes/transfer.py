@@ -12,9 +12,12 @@ from fastapi import APIRouter, Request
 from api.auth.dependencies import AdminUser
 from api.context import ApiContext, Context
 from api.errors import RequestError
+from api.records.kinds import ADVANCED, HEPSUB, MAPPING
 from api.records.store import changing
 from api.records.transfer import KINDS, is_of_users, read_objects, take_over
-from api.routes.records import whose
+from api.routes.mapping import mapping_defaults
+from api.routes.records import Defaults, whose
+from api.routes.settings import advanced_defaults_of, hepsub_defaults_of
 from api.routes.users import make_users, new_users
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer
@@ -24,6 +27,12 @@ from api.wire import JsonAnswer, JsonSchema, Responses, describe_answer, describ
 router = APIRouter(tags=["settings"])
 
 PART = "file"
+DEFAULTS: dict[str, Defaults] = {
+    MAPPING.what: mapping_defaults,
+    ADVANCED.what: advanced_defaults_of,
+    HEPSUB.what: hepsub_defaults_of,
+}
+"""What the program brings along, by the kind."""
 RESPONSES: Responses = {
     **REFUSED,
     **FORBIDDEN,
@@ -66,12 +75,13 @@ async def _import(request: Request, user: AdminUser, context: ApiContext, *, rep
     async with received_file(request, PART, limit, directory, options.journal) as upload:
         upload.file.seek(0)
         objects = read_objects(upload.file.read())
+    defaults = await DEFAULTS[kind.what](context) if kind.what in DEFAULTS else []
     users = await new_users(context, objects) if is_of_users(objects) else None
     async with changing(context.engine, whose(request, user)) as change:
         if users is not None:
             made = await make_users(change, users)
         else:
-            made = await take_over(change, kind, objects, replace=replace)
+            made = await take_over(change, kind, objects, defaults, replace=replace)
     context.settings_changed()
     context.standings.forget()
     return JsonAnswer(ChangedAnswer(str(made), "successfully imported"), 201)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.api import Api, add_user, an_api
 
@@ -107,3 +108,34 @@ async def test_importing_is_for_administrators(api: Api) -> None:
 
     assert (await send(api, "alias/import", ALIASES, **alice))[0] == 403
     assert await aliases(api) == []
+
+
+PATHS = {"advanced": "advanced", "mapping": "mapping/protocol", "hepsub": "hepsub/protocol"}
+
+
+@pytest.mark.parametrize("how", ["import", "import/replace"])
+@pytest.mark.parametrize("name", PATHS)
+async def test_a_list_taken_over_is_the_same_list_again(api: Api, name: str, how: str) -> None:
+    path = f"/api/v3/{PATHS[name]}"
+    first = (await api.client.get(path)).json()["data"][0]
+    key = "data" if name == "advanced" else "hep_alias"
+    await api.client.put(f"{path}/{first['guid']}", json={key: "mine"})
+    shown = (await api.client.get(path)).json()["data"]
+    await api.client.put(f"{path}/{first['guid']}", json={key: "another"})
+
+    assert await send(api, f"{name}/{how}", shown) == (
+        201,
+        {"data": str(len(shown)), "message": "successfully imported"},
+    )
+
+    assert (await api.client.get(path)).json()["data"] == shown
+    assert await kept(api, name) == 1
+
+
+async def kept(api: Api, name: str) -> int:
+    """How many differ from what the program brings along."""
+    table = {"advanced": "global_settings", "mapping": "mapping_schema", "hepsub": "hepsub_mapping_schema"}[
+        name
+    ]
+    async with api.context.engine.connect() as connection:
+        return int((await connection.execute(text(f"select count(*) from {table}"))).scalar_one())
