@@ -126,6 +126,9 @@ def _json_of(name: str, type_: type, words: str) -> Check:
             except (msgspec.MsgspecError, RecursionError):
                 raise RequestError(f"{name} is not JSON") from None
             check_depth(value)
+        # The web UI sends an empty object for a new mapping's empty list.
+        if value in ({}, []):
+            value = type_()
         if not isinstance(value, type_):
             raise RequestError(f"{name} is not {words}")
         return value

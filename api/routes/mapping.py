@@ -132,7 +132,8 @@ async def suggest_tags(request: Request, user: CurrentUser, context: Context) ->
         raise RequestError("failed to get smart hep profile")
     word = _last_word(request.query_params.get("query", ""))
     found = [tag for tag in _tags(rows[0]) if word in tag["name"].lower() or word in tag["value"].lower()]
-    return JsonAnswer({"data": {"data": found} if found else {}})
+    # Homer leaves the inner list out when it is empty, and the web UI then complains on its console.
+    return JsonAnswer({"data": {"data": found}})
 
 
 def _last_word(query: str) -> str:

@@ -119,7 +119,7 @@ KINDS = {
             "successfully updated hepsub settings",
             "successfully deleted mapping settings",
         ),
-        ({"fields_mapping": {}}, {"fields_mapping": "[1"}, {"correlation_mapping": 5}, {"profile": ""}),
+        ({"fields_mapping": {"a": 1}}, {"fields_mapping": "[1"}, {"correlation_mapping": 5}, {"profile": ""}),
         first=8,
     ),
 }
@@ -518,3 +518,27 @@ async def test_smart_input_that_cannot_be_is_an_error(api: Api, path: str, query
     )
 
     assert answer.status_code == 400
+
+
+async def test_new_mapping_of_the_web_ui_has_an_empty_object_for_an_empty_list(api: Api) -> None:
+    body = {
+        "hep_alias": "TESTS",
+        "hepid": 77,
+        "partid": 10,
+        "profile": "one",
+        "correlation_mapping": {},
+        "fields_mapping": [],
+        "user_mapping": [],
+        "version": 1,
+    }
+
+    assert (await ask(api, "POST", "mapping/protocol", "admin", body))[0] == 201
+
+    _, answer = await ask(api, "GET", "mapping/protocol", "admin")
+    assert next(row for row in answer["data"] if row["hepid"] == 77)["correlation_mapping"] == []
+
+
+async def test_smart_input_is_given_an_empty_list_where_nothing_fits(api: Api) -> None:
+    answer = await ask(api, "GET", 'smart/search/tag/1/call?query={"data":"nothing"}', "alice")
+
+    assert answer == (200, {"data": {"data": []}})
