@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.auth.caller import ADMIN_GROUP
-from api.auth.passwords import generate_password, hash_password
+from api.auth.passwords import check_new_password, generate_password, hash_password
 from api.auth.tokens import KEY_BYTES
 from api.database import connect
 from api.errors import AccountError
@@ -92,7 +92,8 @@ def ensure_admin(database_url: str, password: str | None) -> str | None:
 
 
 def set_password(database_url: str, username: str, password: str) -> None:
-    """Give a user another password; blocking. AccountError in words when there is no such user."""
+    """Give a user another password; blocking. AccountError in words when there is no such user, or for a
+    password that no user may choose."""
     _run(database_url, lambda connection: _set_password(connection, username, password))
 
 
@@ -101,6 +102,11 @@ async def _ensure_admin(connection: AsyncConnection, password: str | None) -> st
     is_admin = (users.c.usergroup == ADMIN_GROUP) & users.c.enabled
     if (await connection.execute(select(users.c.id).where(is_admin).limit(1))).first():
         return None
+    if password is not None:
+        try:
+            check_new_password(password, ADMIN_NAME)
+        except AccountError as error:
+            raise AccountError(f"admin_password: {error}") from error
     chosen = generate_password() if password is None else password
     account = {"usergroup": ADMIN_GROUP, "enabled": True, "hash": hash_password(chosen)}
     found = await connection.execute(update(users).where(users.c.username == ADMIN_NAME).values(account))
@@ -111,6 +117,7 @@ async def _ensure_admin(connection: AsyncConnection, password: str | None) -> st
 
 
 async def _set_password(connection: AsyncConnection, username: str, password: str) -> None:
+    check_new_password(password, username)
     changed = 0
     if _can_be_a_name(username):
         # Whoever is logged in by the old one is so no more.
