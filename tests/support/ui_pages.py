@@ -90,7 +90,7 @@ class Ui:
 
     def edit(self, row: str, **fields: str) -> None:
         """The same for a row that is there, found by a text in it."""
-        self._row(row).locator("button").nth(-2).click()
+        self._row(row).locator("button:has([data-icon=edit])").click()
         self._fill_in(fields)
 
     def delete(self, row: str) -> None:

@@ -1,5 +1,6 @@
 """The stock web UI: log in, search, look at messages and calls, export."""
 
+import re
 from pathlib import Path
 
 import dpkt
@@ -40,6 +41,27 @@ def test_search_by_several_fields(ui: Ui) -> None:
     assert set(ui.column("method")) == {"BYE"}
     assert set(ui.column("from_user")) == {"alice"}
     ui.browser.shoot("search")
+
+
+def test_smart_input_completes_names_and_finds(ui: Ui) -> None:
+    ui.browser.open("/dashboard/smartsearch")
+    expect(ui.rows().first).to_be_visible()
+    editor = ui.page.locator("div[contenteditable=true]")
+
+    editor.press_sequentially("data_header.meth", delay=120)
+    expect(ui.page.get_by_role("menuitem", name="data_header.method")).to_be_visible()
+    ui.browser.shoot("smart-input-menu")
+    ui.page.get_by_role("menuitem", name="data_header.method").click()
+    # The page takes over what is typed with each figure, and opens its menu while there is something in it.
+    editor.press_sequentially("200", delay=100)
+    expect(editor).to_have_text(re.compile(r"data_header\.method=200"))
+    with ui.page.expect_response(lambda answer: answer.url.endswith("/search/call/data")) as answered:
+        ui.page.get_by_role("button", name="Search", exact=True).click()
+
+    assert "x-rhapsode-warning" not in answered.value.headers
+    expect(ui.page.locator(".ag-center-cols-container .ag-cell[col-id='method']").first).to_have_text("200")
+    assert set(ui.column("method")) == {"200"}
+    ui.browser.shoot("smart-input")
 
 
 def test_message_window_shows_payload_and_layers(ui: Ui) -> None:
@@ -90,6 +112,15 @@ def test_reload_of_a_dashboard_shows_it_again(ui: Ui, running: Rhapsode) -> None
     ui.page.reload()
 
     expect(ui.rows().first).to_be_visible()
+
+
+def test_log_out_leads_to_the_login(ui: Ui) -> None:
+    ui.page.locator("button.profile-button").click()
+    ui.page.get_by_role("button", name="Logout").click()
+
+    expect(ui.page.get_by_placeholder("Password")).to_be_visible()
+    ui.page.reload()
+    expect(ui.page.get_by_placeholder("Password")).to_be_visible()
 
 
 def test_api_documentation_is_shown(ui: Ui) -> None:

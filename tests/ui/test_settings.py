@@ -39,6 +39,28 @@ def test_alias_is_added_changed_and_deleted(ui: Ui) -> None:
     ui.delete("border")
 
 
+@pytest.mark.parametrize(
+    ("page", "fields", "changed"),
+    [
+        ("ADVANCED", {"Category": "tests", "Param": "one"}, {"Param": "two"}),
+        ("HEPSUB", {"HEP_Alias": "TESTS", "HEP_ID": "77", "Profile": "one"}, {"Profile": "two"}),
+        ("MAPPING", {"HEP_Alias": "TESTS", "HEP_ID": "77", "Profile": "one"}, {"Profile": "two"}),
+        ("USER SETTINGS", {"Username": "admin", "Category": "one", "Param": "tests"}, {"Category": "two"}),
+    ],
+    ids=lambda value: value.lower() if isinstance(value, str) else "",
+)
+def test_row_is_added_changed_and_deleted(
+    ui: Ui, page: str, fields: dict[str, str], changed: dict[str, str]
+) -> None:
+    ui.settings(page)
+
+    ui.add(**fields)
+    ui.edit("one", **changed)
+    expect(ui.row("two")).to_have_count(1)
+    expect(ui.row("one")).to_have_count(0)
+    ui.delete("two")
+
+
 def test_user_is_added_logs_in_and_is_deleted(ui: Ui, browser: Browser) -> None:
     ui.settings("USERS")
     ui.add(
