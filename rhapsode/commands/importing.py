@@ -109,7 +109,8 @@ def _say(settings: Settings, path: Path, result: "ImportResult", *, runs: bool) 
     called = f", label {report.label}" if report.last_record else ""
     typer.echo(f"{name}: {report.inserted} packets imported{called}")
     if not result.is_stored:
-        when = "the workers store them as fast as they can" if runs else "`rhapsode up` stores them"
+        alone = "" if settings.database_url is None else ", or `rhapsode worker --journal import`,"
+        when = "the workers store them as fast as they can" if runs else f"`rhapsode up`{alone} stores them"
         typer.echo(f"{name}: they are safe in the journal {settings.data_dir / 'journal' / 'import'}; {when}")
     for words, counts in (("rejected", report.rejected), ("passed over", report.passed_over)):
         if counts:

@@ -233,6 +233,17 @@ def test_what_was_imported_while_nothing_ran_is_stored_by_the_next_start(tmp_pat
         assert len(labelled(client, "offline")) == 4
 
 
+def test_worker_that_would_store_it_is_named_where_the_roles_may_run_alone(tmp_path: Path) -> None:
+    path = a_file(tmp_path / "calls.pcap", sip_frames(4))
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+
+    done = run("import", path, "--data-dir", data_dir, "--database-url", "postgresql://127.0.0.1:1/x")
+
+    assert done.returncode == 0
+    assert "`rhapsode up`, or `rhapsode worker --journal import`, stores them" in done.stdout
+
+
 def test_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = run("import", a_file(tmp_path / "a.pcap", sip_frames(1)), "--data-dir", tmp_path / "none")
 
