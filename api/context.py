@@ -41,6 +41,8 @@ from capture.route import MessageClass
 log = logging.getLogger(__name__)
 
 HEALTH_TIMEOUT_S = 3
+OTHER_CONNECTIONS = 3
+"""For everything that is no search: accounts, settings, the audit."""
 
 
 class ApiContext:
@@ -49,12 +51,19 @@ class ApiContext:
     def __init__(self, options: ApiOptions) -> None:
         self.options = options
         self.base_path = f"{options.http.prefix}/api/v3"
-        self.engine: AsyncEngine = connect(options.database_url, options.search)
+        self._search_engine = connect(options.database_url, options.search)
+        # Of its own, so that nobody waits for long searches to log in, or to be known.
+        few = min(options.search.pool_size, OTHER_CONNECTIONS)
+        self.engine: AsyncEngine = connect(
+            options.database_url, options.search.model_copy(update={"pool_size": few})
+        )
         # Of its own, so that a pool full of long searches does not look like a database that is away.
         self.health_engine: AsyncEngine = connect(
             options.database_url, SearchSettings(pool_size=1, statement_timeout_s=HEALTH_TIMEOUT_S)
         )
-        self.searcher = Searcher(self.engine, options.search, options.custom_headers, options.http.node_name)
+        self.searcher = Searcher(
+            self._search_engine, options.search, options.custom_headers, options.http.node_name
+        )
         self.servers = Servers(options)
         self._rules = Remembered(self._read_rules)
         self._aliases = Remembered(self._read_aliases)
@@ -143,6 +152,7 @@ class ApiContext:
         await self.nodes.close()
         for engine in self._node_engines.values():
             await engine.dispose()
+        await self._search_engine.dispose()
         await self.engine.dispose()
         await self.health_engine.dispose()
 

@@ -137,7 +137,7 @@ class SearchSettings(Part):
         default=30, description="longest time for one search, database and decoding together"
     )
     statement_timeout_s: Seconds = Field(default=30, description="longest time for one SQL statement")
-    pool_size: int = Field(default=5, ge=1, le=100, description="database connections of the API")
+    pool_size: int = Field(default=5, ge=1, le=100, description="database connections for searches")
 
 
 def _server_url(url: str) -> str:

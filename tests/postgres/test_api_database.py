@@ -181,3 +181,33 @@ async def test_connection_that_is_given_up_while_it_begins_is_closed(
     await blocker.close()
     await watching.close()
     await engine.dispose()
+
+
+async def test_long_searches_keep_nobody_from_logging_in(database_url: str) -> None:
+    search = SearchSettings(pool_size=1, statement_timeout_s=3)
+    async with an_api(database_url, search=search) as api, api.context.health_engine.connect() as other:
+        await add_user(api.context.engine)
+        headers = await api.log_in()
+        await other.execute(text("lock table messages_1_call in access exclusive mode"))
+        body = {"timestamp": {"from": 0, "to": 4_000_000_000_000}, "param": {"search": {"1_call": []}}}
+        searches = [
+            asyncio.create_task(api.client.post("/api/v3/search/call/data", headers=headers, json=body))
+            for _ in range(2)
+        ]
+        waiting = text(
+            "select count(*) from pg_locks join pg_database d on d.oid = database"
+            " where not granted and datname = current_database()"
+        )
+        async with asyncio.timeout(20):
+            while not (await other.execute(waiting)).scalar_one():  # noqa: ASYNC110 (nothing else tells)
+                await asyncio.sleep(0.01)
+
+        another = await api.log_in()
+        shown = await api.client.get("/api/v3/users", headers=another)
+        assert not searches[0].done()
+        await other.rollback()
+        for each in searches:
+            each.cancel()
+        await asyncio.gather(*searches, return_exceptions=True)
+
+    assert shown.status_code == 201
