@@ -198,7 +198,7 @@ async def listen(database_url: str, channel: str) -> Listening:
     try:
         with _translated(driver):
             await driver.add_listener(channel, listening.hear)
-    except DatabaseError:
+    except BaseException:
         driver.terminate()
         raise
     return listening

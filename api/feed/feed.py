@@ -64,6 +64,7 @@ class Feed:
         self._listeners: set[Subscription] = set()
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._listening: Listening | None = None
 
     @property
     def is_listening(self) -> bool:
@@ -78,8 +79,8 @@ class Feed:
         try:
             async with self._starting:
                 if self._task is None or self._task.done():
-                    listening = await listen(self._database_url, CHANNEL)
-                    self._task = asyncio.create_task(self._run(listening))
+                    self._listening = await listen(self._database_url, CHANNEL)
+                    self._task = asyncio.create_task(self._run(self._listening))
         except BaseException:
             self._listeners.discard(subscription)
             raise
@@ -103,6 +104,10 @@ class Feed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        # A task that has not had its first turn when it is cancelled closes nothing.
+        if self._listening is not None:
+            await self._listening.close()
+            self._listening = None
 
     async def _run(self, listening: Listening) -> None:
         while True:
@@ -114,7 +119,7 @@ class Feed:
                 await listening.close()
             # What is committed until the next one hears is not known.
             self._miss(Gap(Why.DATABASE, None))
-            listening = await self._listen_again()
+            listening = self._listening = await self._listen_again()
             self._miss(Gap(Why.DATABASE, None))
 
     async def _listen_again(self) -> Listening:
