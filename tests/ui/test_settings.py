@@ -81,6 +81,8 @@ def test_user_is_added_logs_in_and_is_deleted(ui: Ui, browser: Browser) -> None:
     browser.open("/preference/profile")
     expect(ui.page.get_by_text("PROFILE", exact=True)).to_be_visible()
     expect(ui.page.get_by_text("MAPPING", exact=True)).to_have_count(0)
+    expect(ui.page.get_by_label("First Name")).to_have_value("Carol")
+    expect(ui.page.get_by_text("undefined")).to_have_count(0)
     browser.shoot("user-profile")
 
     browser.page.evaluate("localStorage.clear()")
