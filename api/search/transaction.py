@@ -1,8 +1,9 @@
 """All messages of some calls: those with their session ids, and what the rules of the mapping join to them.
 
-Source: homer-app's correlation. Values come from the messages of the calls themselves; what a rule finds adds
-none, but for the session ids of a rule that tells them to all later ones. An empty value joins nothing: in
-Homer it joins all that lack the field.
+Source: homer-app's correlation. Values come from the messages of the calls themselves, and the session ids
+that are asked for are among them where nobody captured the SIP; what a rule finds adds none, but for the
+session ids of a rule that tells them to all later ones. An empty value joins nothing: in Homer it joins all
+that lack the field.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ from capture.route import MessageClass
 
 Network = IPv4Network | IPv6Network
 
+_CALL_IDS = frozenset(["sid", "call_id"])
 SIP_CLASSES = tuple(c for c in MessageClass if c.is_sip)
 
 
@@ -165,7 +167,8 @@ class _Finding:
         self, rule: Rule, wanted: set[str], calls: list[Found], told: frozenset[str]
     ) -> Query | None:
         values = _values_of(rule.source, calls)
-        if rule.joins_legs:
+        if rule.joins_legs or rule.source in _CALL_IDS:
+            # Of some calls nobody has captured the SIP, but what belongs to it.
             values |= wanted
         if not values:
             return None

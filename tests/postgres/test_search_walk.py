@@ -125,7 +125,7 @@ async def test_deadline_cuts_the_search_and_the_next_page_goes_on(database_url: 
 
 
 async def test_deadline_amid_a_slice_neither_doubles_nor_loses_a_match(database_url: str):
-    await store(database_url, [a_packet(START_US + i, sip()) for i in range(4000)])
+    await store(database_url, [a_packet(START_US + i, sip()) for i in range(12_000)])
     ids: list[int] = []
     pages = 0
     after: Position | None = None
@@ -133,7 +133,7 @@ async def test_deadline_amid_a_slice_neither_doubles_nor_loses_a_match(database_
     async with a_searcher(database_url, deadline_s=0.1) as searcher:
         while True:
             try:
-                page = await searcher.page(query(equal("from_user", "alice"), limit=5000), after)
+                page = await searcher.page(query(equal("from_user", "alice"), limit=15_000), after)
             except DatabaseTimeout:
                 # No walk had begun: the first one opens the connection, and this machine may be busy.
                 continue
@@ -144,7 +144,7 @@ async def test_deadline_amid_a_slice_neither_doubles_nor_loses_a_match(database_
             after = page.next
 
     assert pages > 1
-    assert len(ids) == len(set(ids)) == 4000
+    assert len(ids) == len(set(ids)) == 12_000
 
 
 async def test_deadline_before_the_first_walk_is_an_error_not_an_empty_answer(database_url: str):

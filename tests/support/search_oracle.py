@@ -169,7 +169,7 @@ def transaction(call_ids: set[str], messages: list[Sent]) -> list[int]:
     legs, then log lines and RTCP of every leg."""
     wanted = _with_other_legs(call_ids)
     calls = [message for message in messages if message.key.startswith("1_") and _sid(message) in wanted]
-    named = _values("data_header.callid", calls)
+    named = call_ids | _values("data_header.callid", calls)
     legs = _with_other_legs(call_ids | _values(_CORRELATED, calls))
     joined = [
         message
@@ -177,14 +177,13 @@ def transaction(call_ids: set[str], messages: list[Sent]) -> list[int]:
         if message.key == "1_call" and (_sid(message) in legs or message.fields[_CORRELATED] in legs)
     ]
     told = named | _values("sid", joined)
-    if named:
-        names = _with_other_legs(named)
-        joined += [
-            message
-            for message in messages
-            if (message.key == "1_call" and message.fields["data_header.callid"] in names)
-            or (message.key in ("100_default", "5_default") and _sid(message) in told)
-        ]
+    names = _with_other_legs(named)
+    joined += [
+        message
+        for message in messages
+        if (message.key == "1_call" and message.fields["data_header.callid"] in names)
+        or (message.key in ("100_default", "5_default") and _sid(message) in told)
+    ]
     there = {id(message) for message in calls + joined}
     return [message.time_us for message in messages if id(message) in there]
 
