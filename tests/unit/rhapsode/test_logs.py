@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -58,16 +57,6 @@ def test_every_step_of_a_migration_is_told() -> None:
         step.name = "alembic.runtime.migration"
 
     assert all(repeats.filter(step) for step in steps)
-
-
-@pytest.fixture(autouse=True)
-def root_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def test_json_lines_name_role_and_level(capsys: pytest.CaptureFixture[str]) -> None:
