@@ -32,7 +32,7 @@ _quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 def bearer(username: str = "alice", **claims: Any) -> dict[str, str]:
     """The headers of a user whom the application trusts, see `Api.trust`."""
-    facts = {"useradmin": False, "usergroup": "", "displayname": "", "exp": int(time.time()) + 300}
+    facts = {"useradmin": False, "usergroup": "", "displayname": "", "exp": int(time.time()) + 86_400}
     token = write_token(KEY, Claims(username, **({"jti": username} | facts | claims)))
     return {"Authorization": f"Bearer {token}"}
 
