@@ -33,6 +33,8 @@ ApiError
     └── DatabaseMismatch
 """
 
+import math
+
 
 class ApiError(Exception):
     """Base of all errors raised by `api`; the text is for the one who asked."""
@@ -106,9 +108,10 @@ class TooManyLogins(LoginRefused):
     """Too many failed logins of this user or from this address."""
 
     def __init__(self, retry_after_s: float, *, is_first: bool = True) -> None:
-        super().__init__("too many failed logins, try again later")
-        self.retry_after_s = retry_after_s
-        """When the next attempt may be made, in seconds from now."""
+        self.retry_after_s = math.ceil(retry_after_s)
+        """When the next attempt may be made, in whole seconds from now."""
+        seconds = "a second" if self.retry_after_s == 1 else f"{self.retry_after_s} seconds"
+        super().__init__(f"too many failed logins, try again in {seconds}")
         self.is_first = is_first
         """Nobody has been told so since the last attempt."""
 

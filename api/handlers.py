@@ -5,7 +5,6 @@ the framework's `{"message"}`.
 """
 
 import logging
-import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
@@ -113,7 +112,7 @@ def answer_to(error: ApiError) -> JsonAnswer:
     message = DATABASE_MESSAGE if isinstance(error, DatabaseError) else str(error)
     headers = {}
     if isinstance(error, TooManyLogins):
-        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, BodyTooLarge):
         # What is left of the body is not read: the connection cannot be used again.
         headers["Connection"] = "close"

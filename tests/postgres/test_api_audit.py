@@ -116,11 +116,9 @@ async def test_one_who_goes_on_guessing_fills_no_audit(database_url: str) -> Non
 
         refused = await listed(api, action="login refused")
 
-    assert [row["detail"]["why"] for row in refused] == [
-        "too many failed logins, try again later",
-        "incorrect password",
-        "incorrect password",
-    ]
+    first, *others = [row["detail"]["why"] for row in refused]
+    assert first.startswith("too many failed logins, try again in ")
+    assert others == ["incorrect password", "incorrect password"]
 
 
 async def test_audit_is_paged_and_chosen_from(api: Api) -> None:

@@ -58,6 +58,7 @@ def test_waiting_time_is_told_and_suffices() -> None:
         tried.begin("alice", "192.0.2.1")
 
     assert refusal.value.retry_after_s == 55
+    assert str(refusal.value) == "too many failed logins, try again in 55 seconds"
     clock.now += 55
     assert tried.begin("alice", "192.0.2.1")
 
