@@ -19,12 +19,19 @@ from api.tables import Json
 
 Values = dict[str, Any]
 """Of a row, by column."""
-Check = Callable[[Any], Any]
-"""Makes of a value what is stored; RequestError."""
 
 MOST_JSON_BYTES = 4 * 1024 * 1024
 """Of one value: a dashboard, a mapping."""
-_INT32, _INT64 = 2**31, 2**63
+INT32, INT64 = 2**31, 2**63
+
+
+class Check(NamedTuple):
+    """What a value has to be, beyond what follows from its column."""
+
+    read: Callable[[Any], Any]
+    """Makes of a value what is stored; RequestError."""
+    schema: Mapping[str, Any]
+    """The same as JSON Schema, as far as that can say it."""
 
 
 class Kind(NamedTuple):
@@ -78,7 +85,7 @@ def read_values(kind: Kind, body: Any, *, is_new: bool) -> Values:
         if name in kind.filled and read == "":
             raise RequestError(_required(kind, name))
         check = kind.checks.get(name)
-        values[column.name] = read if check is None else check(read)
+        values[column.name] = read if check is None else check.read(read)
     return values
 
 
@@ -88,18 +95,17 @@ def shown(kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def whole(name: str, least: int, most: int) -> Check:
-    """A check of a number's range."""
+    """A number's range."""
 
-    def check(value: Any) -> Any:
+    def read(value: Any) -> Any:
         if not least <= value <= most:
             raise RequestError(f"{name} is a whole number from {least} to {most}")
         return value
 
-    return check
+    return Check(read, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def address(value: Any) -> str:
-    """A check: an IPv4 or IPv6 address, in its usual form; an IPv4 one that is mapped into IPv6 as that."""
+def _address(value: Any) -> str:
     text = str(value).strip().strip("[]")
     try:
         found = ip_address(text)
@@ -108,18 +114,24 @@ def address(value: Any) -> str:
     return str(getattr(found, "ipv4_mapped", None) or found)
 
 
+ADDRESS = Check(
+    _address, {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}
+)
+"""An IPv4 or IPv6 address, in its usual form; an IPv4 one that is mapped into IPv6 as that."""
+
+
 def json_array(name: str) -> Check:
-    """A check: a list, be it as text; empty text is an empty one."""
-    return _json_of(name, list, "a list")
+    """A list, be it as text; empty text is an empty one."""
+    return Check(_json_of(name, list, "a list"), {"type": "array"})
 
 
 def json_object(name: str) -> Check:
-    """A check: an object, be it as text; empty text is an empty one."""
-    return _json_of(name, dict, "an object")
+    """An object, be it as text; empty text is an empty one."""
+    return Check(_json_of(name, dict, "an object"), {"type": "object"})
 
 
-def _json_of(name: str, type_: type, words: str) -> Check:
-    def check(value: Any) -> Any:
+def _json_of(name: str, type_: type, words: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
         if isinstance(value, str):
             try:
                 value = msgspec.json.decode(value) if value.strip() else type_()
@@ -133,7 +145,7 @@ def _json_of(name: str, type_: type, words: str) -> Check:
             raise RequestError(f"{name} is not {words}")
         return value
 
-    return check
+    return read
 
 
 def _read(name: str, value: Any, column: Column[Any]) -> Any:
@@ -145,7 +157,7 @@ def _read(name: str, value: Any, column: Column[Any]) -> Any:
     if isinstance(kind, DateTime):
         return _read_time(name, value)
     if isinstance(kind, Integer):
-        limit = _INT64 if isinstance(kind, BigInteger) else _INT32
+        limit = INT64 if isinstance(kind, BigInteger) else INT32
         return _read_whole(name, value, limit)
     return _read_text(name, value, getattr(kind, "length", None))
 

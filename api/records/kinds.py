@@ -1,7 +1,7 @@
 """The kinds of settings objects that Homer has, by their names in JSON."""
 
 from api.errors import RequestError
-from api.records.kind import Kind, Values, address, json_array, json_object, whole
+from api.records.kind import ADDRESS, Kind, Values, json_array, json_object, whole
 from api.tables import advanced, agents, aliases, hepsubs, mappings, scripts, user_settings
 
 _PORT = whole("port", 0, 65_535)
@@ -26,7 +26,7 @@ ALIAS = Kind(
     ("id", "guid", "alias", "ip", "port", "mask", "captureID", "status", "version"),
     required=("alias", "ip"),
     filled=("alias", "ip"),
-    checks={"ip": address, "port": _PORT, "mask": whole("mask", 0, 128)},
+    checks={"ip": ADDRESS, "port": _PORT, "mask": whole("mask", 0, 128)},
     read_only=frozenset(["id", "guid"]),
     complete=_with_mask,
 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from api.auth.api_tokens import addresses_of, hash_of, new_token
 from api.auth.caller import Caller
 from api.errors import RequestError
-from api.records.kind import Kind, Values, json_object, whole
+from api.records.kind import Check, Kind, Values, json_object, whole
 from api.records.store import Change, make_row
 from api.tables import api_tokens
 
@@ -27,7 +27,7 @@ TOKEN = Kind(
     required=("name", "expire_date", "active"),
     filled=("name",),
     checks={
-        "ip_address": _addresses,
+        "ip_address": Check(_addresses, {"type": "string", "examples": ["192.0.2.0/24, 127.0.0.1"]}),
         "limit_calls": whole("limit_calls", 0, 2**62),
         "user_object": json_object("user_object"),
     },

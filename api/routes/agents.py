@@ -24,7 +24,7 @@ from api.records.defaults import hepsub_defaults
 from api.records.kind import Values, read_values, shown
 from api.records.kinds import AGENT, HEPSUB
 from api.records.store import change_row, changing, delete_row, find_row, find_rows
-from api.routes.records import UNKNOWN, whose
+from api.routes.records import UNKNOWN, describe_record, whose
 from api.schemas.common import FORBIDDEN, REFUSED, DataError
 from api.schemas.records import AgentsAnswer, ChangedAnswer, Subscribed, SubscribedAnswer
 from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
@@ -44,7 +44,7 @@ LISTED: Responses = {
 }
 CHANGED: Responses = {**REFUSED, **FORBIDDEN, 200: describe_answer(ChangedAnswer, "Done")}
 GUID = describe_path(guid="The agent's uuid")
-BODY = describe_object("The agent", {name: {} for name in AGENT.fields})
+NEW, BODY = (describe_record(AGENT, is_new=is_new) for is_new in (True, False))
 
 
 async def subscribing_caller(request: Request, context: Context) -> Caller:
@@ -72,7 +72,7 @@ SubscribingCaller = Annotated[Caller, Depends(subscribing_caller)]
         400: describe_answer(DataError, "No API token, or the record is not as described"),
         503: REFUSED[503],
     },
-    openapi_extra=BODY,
+    openapi_extra=NEW,
 )
 async def subscribe_agent(
     request: Request, caller: SubscribingCaller, context: Context, body: JsonObject

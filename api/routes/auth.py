@@ -99,7 +99,14 @@ async def show_profile(user: CurrentUser) -> JsonAnswer:
 
 
 @router.post(
-    "/rhapsode/logout", status_code=204, responses={204: {"description": "Logged out"}, 401: REFUSED[401]}
+    "/rhapsode/logout",
+    status_code=204,
+    responses={
+        204: {"description": "Logged out"},
+        400: PROFILE_RESPONSES[400],
+        401: REFUSED[401],
+        503: REFUSED[503],
+    },
 )
 async def log_out(request: Request, user: LoggedInUser, context: Context) -> Response:
     """End this login: its token is refused from now on. Not Homer's, ours."""

@@ -15,7 +15,7 @@ from api.records.dashboards import Dashboard
 from api.records.kind import Values, read_values, shown
 from api.records.kinds import USER_SETTING
 from api.records.store import change_row, changing, delete_row, find_row, find_rows, make_row
-from api.routes.records import UNKNOWN, whose
+from api.routes.records import UNKNOWN, describe_record, whose
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer, DashboardAnswer, DashboardsAnswer, KeptAnswer, RowsAnswer
 from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
@@ -33,7 +33,7 @@ BODY = describe_object("The dashboard, whatever the web UI makes of it", {})
 SETTINGS: Responses = {200: describe_answer(RowsAnswer, "Settings"), 401: REFUSED[401], 503: REFUSED[503]}
 CHANGED: Responses = {**REFUSED, **FORBIDDEN, 201: describe_answer(ChangedAnswer, "Done")}
 GUID = describe_path(category="The setting's guid")
-SETTING = describe_object("The setting", {name: {} for name in USER_SETTING.fields})
+NEW_SETTING, SETTING = (describe_record(USER_SETTING, is_new=is_new) for is_new in (True, False))
 NOT_MINE = "not my dashboard"
 
 
@@ -126,7 +126,7 @@ async def list_settings_of(request: Request, user: CurrentUser, context: Context
     return await _settings(context, {"username": user.username, "category": category})
 
 
-@router.post("/user/settings", status_code=201, responses=CHANGED, openapi_extra=SETTING)
+@router.post("/user/settings", status_code=201, responses=CHANGED, openapi_extra=NEW_SETTING)
 async def make_setting(request: Request, user: CurrentUser, context: Context, body: JsonObject) -> JsonAnswer:
     """Make a setting: one's own, anybody's for administrators."""
     values = read_values(USER_SETTING, body, is_new=True)

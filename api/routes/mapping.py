@@ -46,7 +46,7 @@ async def list_mappings(user: CurrentUser, context: Context) -> JsonAnswer:
     return _answer(await _all(context))
 
 
-@router.get("/mapping/protocol/reset", responses=RESET)
+@router.get("/mapping/protocol/reset", response_class=Response, responses=RESET)
 async def reset_mappings(request: Request, user: CurrentUser, context: Context) -> Response:
     """Take back whatever people have changed. For administrators."""
     _check_admin(user)
@@ -57,7 +57,10 @@ async def reset_mappings(request: Request, user: CurrentUser, context: Context) 
 
 
 @router.get(
-    "/mapping/protocol/reset/{guid}", responses=RESET, openapi_extra=describe_path(guid="The mapping's guid")
+    "/mapping/protocol/reset/{guid}",
+    response_class=Response,
+    responses=RESET,
+    openapi_extra=describe_path(guid="The mapping's guid"),
 )
 async def reset_mapping(request: Request, user: CurrentUser, context: Context) -> Response:
     """Take back what people have changed of one mapping. For administrators."""

@@ -4,7 +4,7 @@ Source: homer-app's routes, with its status codes, envelopes and sentences, odd 
 unknown is an error here; Homer answered some as if it had done something.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
@@ -14,11 +14,12 @@ from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser, admin_user
 from api.context import ApiContext, Context
 from api.errors import RequestError
+from api.records.described import schema_of_kind
 from api.records.kind import Kind, Values, read_values, shown
 from api.records.store import change_row, changing, delete_row, find_row, find_rows, make_row
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer, RowsAnswer
-from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
+from api.wire import JsonAnswer, JsonObject, JsonSchema, Responses, describe_answer, describe_path
 
 Defaults = Callable[[ApiContext], Awaitable[list[Values]]]
 Mask = Callable[[Caller, dict[str, Any]], dict[str, Any]]
@@ -64,9 +65,6 @@ def add_routes(
     """All five routes of a kind, or without those that show all objects, or a single one."""
     kind, path = resource.kind, resource.path
     one, its_path = f"{path}/{{guid}}", describe_path(guid=f"The {kind.what}'s guid")
-    its_body = describe_object(
-        f"The {kind.what}", {name: {} for name in kind.fields if name not in kind.read_only}
-    )
     Changer = Annotated[Caller, Depends(resource.may_change)]
 
     if with_list:
@@ -85,7 +83,12 @@ def add_routes(
 
     if with_show:
 
-        @router.get(one, responses=_rows(200), openapi_extra=its_path, description=f"One {kind.what}.")
+        @router.get(
+            one,
+            responses=_rows(200) | {400: REFUSED[400]},
+            openapi_extra=its_path,
+            description=f"One {kind.what}.",
+        )
         async def show(request: Request, caller: CurrentUser, context: Context) -> JsonAnswer:
             guid = request.path_params["guid"]
             defaults = await resource.defaults(context)
@@ -99,7 +102,7 @@ def add_routes(
         path,
         status_code=resource.made.status,
         responses=_changes(resource.made),
-        openapi_extra=its_body,
+        openapi_extra=describe_record(kind, is_new=True),
         description=f"Make one {kind.what}; the answer has its guid.",
     )
     async def make(request: Request, caller: Changer, context: Context, body: JsonObject) -> JsonAnswer:
@@ -113,7 +116,7 @@ def add_routes(
         one,
         status_code=resource.changed.status,
         responses=_changes(resource.changed),
-        openapi_extra=its_body | its_path,
+        openapi_extra=describe_record(kind, is_new=False) | its_path,
         description=f"Change one {kind.what}: what the body names, be it empty.",
     )
     async def change_one(request: Request, caller: Changer, context: Context, body: JsonObject) -> JsonAnswer:
@@ -143,6 +146,12 @@ def add_routes(
             raise RequestError(UNKNOWN)
         context.settings_changed()
         return _said(resource.deleted, guid)
+
+
+def describe_record(kind: Kind, *, is_new: bool, secrets: Sequence[str] = ()) -> JsonSchema:
+    """`openapi_extra` of a route that takes an object, a new one or what is to change of one."""
+    content = {"application/json": {"schema": schema_of_kind(kind, is_new=is_new, secrets=secrets)}}
+    return {"requestBody": {"required": True, "description": f"The {kind.what}", "content": content}}
 
 
 def whose(request: Request, caller: Caller) -> Entry:

@@ -11,10 +11,10 @@ from api.errors import RequestError
 from api.records.kind import read_values, shown
 from api.records.store import change_row, changing, delete_row, find_row, find_rows
 from api.records.tokens import TOKEN, make_token
-from api.routes.records import UNKNOWN, whose
+from api.routes.records import UNKNOWN, describe_record, whose
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer, NewToken, NewTokenAnswer, RowsAnswer
-from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
+from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_path
 
 router = APIRouter(prefix="/token/auth", tags=["API tokens"])
 
@@ -27,7 +27,7 @@ LISTED: Responses = {
 }
 CHANGED: Responses = {**REFUSED, **FORBIDDEN, 200: describe_answer(ChangedAnswer, "Done")}
 GUID = describe_path(guid="The API token's guid")
-BODY = describe_object("The API token", {name: {} for name in TOKEN.fields if name not in TOKEN.read_only})
+NEW, BODY = (describe_record(TOKEN, is_new=is_new) for is_new in (True, False))
 
 
 @router.get("", responses=LISTED)
@@ -53,7 +53,7 @@ async def show_token(request: Request, user: AdminUser, context: Context) -> Jso
     "",
     status_code=201,
     responses={**REFUSED, **FORBIDDEN, 201: describe_answer(NewTokenAnswer, "The token: this once")},
-    openapi_extra=BODY,
+    openapi_extra=NEW,
 )
 async def create_token(request: Request, user: AdminUser, context: Context, body: JsonObject) -> JsonAnswer:
     """Make an API token. `user_object` says for whom it is, else for oneself, but not as administrator."""

@@ -26,7 +26,7 @@ from api.records.users import (
     find_users,
     make_user,
 )
-from api.routes.records import whose
+from api.routes.records import describe_record, whose
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer, GroupsAnswer, RowsAnswer
 from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
@@ -43,7 +43,10 @@ LISTED: Responses = {
 }
 CHANGED: Responses = {**REFUSED, **FORBIDDEN, 201: describe_answer(ChangedAnswer, "Done")}
 GUID = describe_path(guid="The user's guid")
-BODY = describe_object("The user", {name: {} for name in (*USER.fields, "password")})
+NEW, BODY = (describe_record(USER, is_new=is_new, secrets=["password"]) for is_new in (True, False))
+PASSWORDS = describe_object(
+    "The passwords", {name: {"type": "string"} for name in ("password", "old_password")}
+)
 
 
 @router.get("", status_code=201, responses=LISTED)
@@ -132,7 +135,7 @@ async def show_user(request: Request, user: CurrentUser, context: Context) -> Js
     return _list(rows)
 
 
-@router.post("", status_code=201, responses=CHANGED, openapi_extra=BODY)
+@router.post("", status_code=201, responses=CHANGED, openapi_extra=NEW)
 async def create_user(request: Request, user: AdminUser, context: Context, body: JsonObject) -> JsonAnswer:
     """Make a user."""
     if not body.get("password"):
@@ -145,7 +148,7 @@ async def create_user(request: Request, user: AdminUser, context: Context, body:
     return JsonAnswer(ChangedAnswer(values["guid"], "successfully created user"), 201)
 
 
-@router.put("/update/password/{guid}", status_code=201, responses=CHANGED, openapi_extra=GUID | BODY)
+@router.put("/update/password/{guid}", status_code=201, responses=CHANGED, openapi_extra=GUID | PASSWORDS)
 async def change_password(
     request: Request, user: CurrentUser, context: Context, body: JsonObject
 ) -> JsonAnswer:
