@@ -30,10 +30,12 @@ ApiError
 │   └── UpstreamTimeout
 └── DatabaseError            the database is away, busy, or said no
     ├── DatabaseTimeout
-    └── DatabaseMismatch
+    ├── DatabaseMismatch
+    └── NodesAway            none of the data nodes that were asked answers
 """
 
 import math
+from collections.abc import Mapping
 
 
 class ApiError(Exception):
@@ -208,3 +210,12 @@ class DatabaseTimeout(DatabaseError):
 
 class DatabaseMismatch(DatabaseError):
     """The schema is older than this code needs, or newer and closed to it."""
+
+
+class NodesAway(DatabaseError):
+    """None of the data nodes that were asked answers."""
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"data node {node}: {why}" for node, why in missing.items()))
+        self.missing = missing
+        """Why not, by their names."""

@@ -30,6 +30,7 @@ from api.errors import (
     ImportsUnavailable,
     LoginNeeded,
     LoginRefused,
+    NodesAway,
     NotAuthenticated,
     NotBuilt,
     NotConfigured,
@@ -44,6 +45,7 @@ from api.errors import (
     UpstreamTimeout,
 )
 from api.schemas.common import DataError, LoginError, PlainError
+from api.schemas.search import answer_headers
 from api.wire import JsonAnswer
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,8 @@ def answer_to(error: ApiError) -> JsonAnswer:
     status, shape = next((status, shape) for kind, status, shape in ANSWERS if isinstance(error, kind))
     message = DATABASE_MESSAGE if isinstance(error, DatabaseError) else str(error)
     headers = {}
+    if isinstance(error, NodesAway):
+        headers = answer_headers(None, missing=error.missing)
     if isinstance(error, TooManyLogins):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, BodyTooLarge):

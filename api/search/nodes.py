@@ -6,17 +6,20 @@ silence; only when none answers there is no answer. Knows no HTTP.
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.errors import DatabaseError
+from api.errors import DatabaseError, NodesAway
 from api.search.decide import Found
 from api.search.meeting import Meeting
 from api.search.query import Query
 from api.search.run import Incomplete, Page, Searcher
 from api.search.transaction import Calls, Shared, find_transaction, without_repeats
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ONLINE_S = 2.0
@@ -70,7 +73,7 @@ class Nodes:
         return [each for each in self._searchers if not wanted or each.node.lower() in wanted]
 
     async def newest(self, names: Iterable[str], queries: Sequence[Query], limit: int) -> Answer:
-        """The newest matches on the nodes of these names. DatabaseError when none of them answers."""
+        """The newest matches on the nodes of these names. NodesAway when none of them answers."""
         searchers = self.chosen(names)
         pages, missing = await _ask(searchers, lambda each: each.newest(queries, limit))
         return Answer(_merged(pages, limit), missing)
@@ -126,9 +129,13 @@ async def _answers(searcher: Searcher) -> bool:
 async def _ask(
     searchers: Sequence[Searcher], question: Callable[[Searcher], Awaitable[T]]
 ) -> tuple[list[tuple[str, T]], dict[str, str]]:
-    """What each node answers, by its name; why the others do not."""
+    """What each node answers, by its name; why the others do not. NodesAway when none does."""
     if len(searchers) == 1:
-        return [(searchers[0].node, await question(searchers[0]))], {}
+        (only,) = searchers
+        try:
+            return [(only.node, await question(only))], {}
+        except (DatabaseError, SQLAlchemyError) as error:
+            raise NodesAway({only.node: _why(only.node, error)}) from error
     found = await asyncio.gather(*[question(each) for each in searchers], return_exceptions=True)
     answers: list[tuple[str, T]] = []
     errors: dict[str, BaseException] = {}
@@ -139,14 +146,18 @@ async def _ask(
             errors[searcher.node] = outcome
         else:
             answers.append((searcher.node, outcome))
-    if errors and not answers:
-        raise next(iter(errors.values()))
-    return answers, {node: _why(error) for node, error in errors.items()}
+    missing = {node: _why(node, error) for node, error in errors.items()}
+    if missing and not answers:
+        raise NodesAway(missing) from next(iter(errors.values()))
+    return answers, missing
 
 
-def _why(error: BaseException) -> str:
-    # A pool without a free connection speaks for itself, at length.
-    return str(error) if isinstance(error, DatabaseError) else "it has no connection free"
+def _why(node: str, error: BaseException) -> str:
+    if isinstance(error, DatabaseError):
+        return str(error)
+    # A pool without a free connection speaks for itself, past the driver's errors, and at length.
+    log.error("data node %s: no database connection: %s", node, error)
+    return "it has no connection free"
 
 
 def _merged(pages: Sequence[tuple[str, Page]], limit: int) -> Page:

@@ -181,6 +181,8 @@ async def test_node_that_is_away_is_named_and_takes_nothing_of_the_others(
     else:
         assert b"Call-ID: call-1" in answer.content
     assert (refused.status_code, refused.json()["message"]) == (503, "db data retrieve error")
+    for name in ("X-Rhapsode-Missing-Nodes", "X-Rhapsode-Warning"):
+        assert refused.headers[name] == answer.headers[name]
 
 
 async def test_node_that_takes_too_long_is_named(database_url: str, another_database_url: str) -> None:
