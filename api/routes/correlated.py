@@ -8,6 +8,7 @@ from fastapi import Request
 
 from api.context import ApiContext
 from api.leaving import unless_gone
+from api.routes.questions import question_warnings
 from api.schemas.rows import oldest_first
 from api.schemas.search import SearchObject, answer_headers, call_ids_of, strict_classes_of
 from api.search.decide import Found
@@ -61,7 +62,7 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
         deduplicate=options.search.deduplicate,
     )
     page, missing, found_warnings = await unless_gone(request, finding)
-    warnings = [*found_warnings]
+    warnings = [*question_warnings(context, body), *found_warnings]
     warnings += [warning for calls in asked for warning in calls.rules.warnings]
     unreadable = sum(found.note is not None for found in page.rows)
     if unreadable:

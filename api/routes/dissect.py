@@ -10,6 +10,7 @@ from api.context import Context
 from api.dissect import Undissected
 from api.export.captured import captured
 from api.leaving import unless_gone
+from api.routes.questions import question_warnings
 from api.routes.search import messages_by_id
 from api.schemas.common import REFUSED
 from api.schemas.dissect import DecodedMessage, DissectAnswer
@@ -35,7 +36,7 @@ async def dissect_message(request: Request, user: CurrentUser, context: Context,
     """Messages by their ids, taken apart; `X-Rhapsode-Warning` says why where that cannot be."""
     page, missing, _ = await messages_by_id(request, user, context, body)
     found = oldest_first(page.rows)
-    warnings: list[str] = []
+    warnings = question_warnings(context, body)
     if len(found) > MOST_MESSAGES:
         warnings.append(f"only the first {MOST_MESSAGES} of {len(found)} messages are taken apart")
 

@@ -11,6 +11,7 @@ from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
 from api.routes.correlated import calls_of
+from api.routes.questions import question_warnings
 from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
 from api.schemas.rows import oldest_first
@@ -38,7 +39,7 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
     reports = [report for report in oldest_first(page.rows) if is_json_object(report)]
     of = calls_of(reports) or [", ".join(_call_ids(body))]
     context.audit.note(request, user, "view reports", of, {"reports": len(reports)})
-    warnings = []
+    warnings = question_warnings(context, body)
     if left_out := len(page.rows) - len(reports):
         warnings.append(f"reports that are no JSON are left out: {left_out}")
     rtcp, rtp = (
@@ -63,7 +64,8 @@ async def show_logs(request: Request, user: CurrentUser, context: Context, body:
     of = calls_of(page.rows) or [", ".join(_call_ids(body))]
     context.audit.note(request, user, "view logs", of, {"lines": len(page.rows)})
     answer = report_answer(oldest_first(page.rows), _node(context))
-    return JsonAnswer(answer, 201, answer_headers(page.incomplete, missing=found.missing))
+    warnings = question_warnings(context, body)
+    return JsonAnswer(answer, 201, answer_headers(page.incomplete, warnings, missing=found.missing))
 
 
 def _node(context: ApiContext) -> str:

@@ -10,6 +10,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
+from api.routes.questions import question_warnings
 from api.schemas.common import REFUSED
 from api.schemas.rows import data_row, message_row, oldest_first
 from api.schemas.search import (
@@ -56,7 +57,7 @@ async def search_data(request: Request, user: CurrentUser, context: Context, bod
     found = await unless_gone(request, nodes.newest(body.nodes, asked.queries, asked.limit))
     shape = await context.row_shape()
     rows = [data_row(each, shape) for each in oldest_first(found.page.rows)]
-    return _answer(rows, found, warnings)
+    return _answer(rows, found, question_warnings(context, body) + warnings)
 
 
 class _Asked(NamedTuple):
@@ -91,7 +92,7 @@ async def search_message(request: Request, user: CurrentUser, context: Context, 
     found = await messages_by_id(request, user, context, body)
     shape = await context.row_shape()
     rows = [message_row(each, shape) for each in oldest_first(found.page.rows)]
-    return _answer(rows, found, [])
+    return _answer(rows, found, question_warnings(context, body))
 
 
 async def messages_by_id(request: Request, user: Caller, context: ApiContext, body: SearchObject) -> Answer:

@@ -23,6 +23,8 @@ Milliseconds = Int64 | Annotated[float, msgspec.Meta(ge=-(2**63), le=2**63 - 102
 MAX_IDS = 10_000
 """Call-IDs or message ids in one question."""
 MAX_WARNING_CHARS = 2000
+BEFORE_HEP_MS = 10**11
+"""In 1973: nothing was captured then, but seconds of our time that are taken for milliseconds are before."""
 NONE_MISSING: Mapping[str, str] = MappingProxyType({})
 MAX_LEFT_OUT = 1000
 """Addresses and networks that a transaction leaves out."""
@@ -78,6 +80,19 @@ class SearchObject(msgspec.Struct):
         """First and last microsecond."""
         times = self.timestamp or TimeWindow()
         return window(times.from_ms or 0, times.to_ms or 0)
+
+    @property
+    def window_warnings(self) -> list[str]:
+        """Why nothing can be in the window, where that is so."""
+        times = self.timestamp or TimeWindow()
+        from_ms, to_ms = times.from_ms or 0, times.to_ms or 0
+        if not to_ms:
+            return ["timestamp: there is no window without from and to"]
+        if from_ms > to_ms:
+            return ["timestamp: from is after to"]
+        if to_ms < BEFORE_HEP_MS:
+            return ["timestamp: milliseconds are wanted, and these are before 1973: perhaps they are seconds"]
+        return []
 
     @property
     def nodes(self) -> list[str]:
@@ -148,7 +163,7 @@ def _scalar(value: Any) -> str:
 
 
 def message_ids_of(value: dict[str, Any]) -> list[int]:
-    """`id`, else all of `uuid`; a number may come as text."""
+    """`id`, else all of `uuid`; a number may come as text, or as a float without decimals."""
     given = value.get("id")
     listed = [given] if given is not None else value.get("uuid")
     if not isinstance(listed, list):
@@ -161,6 +176,9 @@ def message_ids_of(value: dict[str, Any]) -> list[int]:
 def _message_id(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    # What has kept numbers as floats, such as a table of pandas, sends 1042.0.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
     raise RequestError

@@ -72,6 +72,11 @@ class Nodes:
         wanted = {name.lower() for name in names}
         return [each for each in self._searchers if not wanted or each.node.lower() in wanted]
 
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Those of these names that no data node has."""
+        known = {each.node.lower() for each in self._searchers}
+        return [name for name in names if name.lower() not in known]
+
     async def newest(self, names: Iterable[str], queries: Sequence[Query], limit: int) -> Answer:
         """The newest matches on the nodes of these names. NodesAway when none of them answers."""
         searchers = self.chosen(names)
