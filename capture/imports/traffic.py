@@ -12,19 +12,18 @@ import msgspec
 
 from capture.capture_time import DAY_US, EARLIEST_US, capture_time
 from capture.errors import HepError, PcapError
-from capture.hep.chunks import MAGICS
 from capture.hep.decode import decode_packet
 from capture.hep.encode import encode_packet
-from capture.hep.framing import Framer
 from capture.hep.packet import Packet
 from capture.hep.retime import packet_time_us, rewrite_time
 from capture.imports.media import MediaEnds
 from capture.journal.record import MAX_PACKET_BYTES
 from capture.media.rtcp import is_binary_rtcp
-from capture.pcap.dissect import LINK_TYPES, Carried, Dissector, Wanted, is_hep
+from capture.pcap.dissect import Carried, Dissector, Wanted, is_hep
 from capture.pcap.files import read_frames
+from capture.pcap.links import LINK_TYPES
 from capture.pcap.packets import as_packet, link_name
-from capture.pcap.sip_framing import SipFramer, is_sip
+from capture.pcap.sip_framing import HepOrSipFramer, is_sip
 from capture.pipeline import is_keep_alive
 from capture.route import RTCP, SIP, MessageClass, classify, route_sip
 from capture.sip.parse import parse_message
@@ -88,6 +87,7 @@ class Traffic:
         """
         dissector = Dissector(Wanted(lambda datagram: True, self._framer))
         rewind(file, name)
+        broken: PcapError | None = None
         try:
             for frame in read_frames(file, name):
                 self.frames += 1
@@ -99,11 +99,21 @@ class Traffic:
                         yield from self._take(found)
                 else:
                     self.rejected.add(f"frames of {link_name(frame.link_type)}")
-        finally:
-            if dissector.cut:
-                self.rejected["frames that are not whole"] = dissector.cut
+        except PcapError as error:
+            broken = error
         for found in dissector.finish():
             yield from self._take(found)
+        self._count(dissector)
+        if broken is not None:
+            raise broken
+
+    def _count(self, dissector: Dissector) -> None:
+        if dissector.cut:
+            self.rejected.add("frames that are not whole", dissector.cut)
+        if dissector.unjoined:
+            self.rejected.add("packets of which fragments are missing", dissector.unjoined)
+        for kind, count in dissector.others.items():
+            self.passed_over.add(kind, count)
 
     def _framer(self) -> "StreamReader":
         return StreamReader(self.passed_over, self.rejected)
@@ -213,24 +223,26 @@ class StreamReader:
     def __init__(self, passed_over: Kinds, rejected: Kinds) -> None:
         self._passed_over = passed_over
         self._rejected = rejected
-        self._framer: Framer | SipFramer | None = None
-        self._kind = ""
-        """Of what cannot be read."""
+        self._framer = HepOrSipFramer()
+        self._kind: str | None = None
+        """Of what cannot be read; None: nothing has come yet."""
+        self._is_hole_counted = True
 
     @property
     def pending(self) -> int:
         """Bytes held."""
-        return 0 if self._framer is None else self._framer.pending
+        return self._framer.pending
 
     def feed(self, data: bytes) -> list[bytes]:
         """The packets or messages that are whole with these bytes."""
-        if self._framer is None and not self._kind:
+        if self._kind is None:
             self._kind = _unreadable(data)
-            if not self._kind:
-                self._framer = Framer() if any(magic in data for magic in MAGICS) else SipFramer()
-        if self._framer is None:
+        if self._kind:
             self._passed_over.add(self._kind)
             return []
+        if not self._is_hole_counted:
+            self._is_hole_counted = True
+            self._rejected.add("holes between messages on TCP")
         found = self._framer.feed(data)
         packets = [item for item in found if isinstance(item, bytes)]
         if len(packets) < len(found):
@@ -238,12 +250,13 @@ class StreamReader:
         return packets
 
     def finish(self) -> None:
-        """What comes next may begin in the middle of a packet."""
-        if isinstance(self._framer, Framer):
-            if runs := self._framer.finish():
-                self._rejected.add(_NO_HEP, len(runs))
-        elif self._framer is not None and self._framer.finish():
-            self._rejected.add("messages on TCP that are not whole")
+        """What comes next stands behind a hole, and may begin in the middle of a packet."""
+        lost = self._framer.finish()
+        if lost.hep_runs:
+            self._rejected.add(_NO_HEP, lost.hep_runs)
+        if lost.sip_messages:
+            self._rejected.add("messages on TCP that are not whole", lost.sip_messages)
+        self._is_hole_counted = any(lost) or not self._framer.is_known
 
 
 def _unreadable(data: bytes) -> str:

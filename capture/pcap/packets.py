@@ -8,8 +8,9 @@ from typing import Final
 from capture.errors import HepError, PcapError
 from capture.hep.decode import decode_packet
 from capture.hep.packet import Packet
-from capture.pcap.dissect import HEP, LINK_TYPES, Carried, Dissector, Wanted, is_hep
+from capture.pcap.dissect import HEP, Carried, Dissector, Wanted, is_hep
 from capture.pcap.files import NO_LINK, Frame, frames_of
+from capture.pcap.links import LINK_TYPES
 from capture.pcap.sip_framing import HepOrSipFramer, is_sip
 from capture.route import SIP
 
@@ -75,6 +76,8 @@ def _carried(path: Path, wanted: Wanted, warn: Callable[[str], None]) -> Iterato
         yield found, found.time_us
     if dissector.cut:
         warn(f"{dissector.cut} frames are not whole in {path} and were left out")
+    if dissector.unjoined:
+        warn(f"{dissector.unjoined} packets of which fragments are missing in {path} were left out")
     for link_type, count in unknown.items():
         warn(f"{count} frames of {link_name(link_type)} cannot be read and were left out")
 

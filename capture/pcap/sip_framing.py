@@ -1,14 +1,13 @@
 """SIP by itself, without HEP around it: what looks like it, and a TCP stream cut into its messages.
 
-Source: RFC 3261 7.5 and 18.3. A stream may also be one of HEP: its first bytes tell. The time is linear in
-the bytes fed, also one byte at a time: what has been searched is not searched again.
+Source: RFC 3261 7.5 and 18.3. A stream may also be one of HEP. The time is linear in the bytes fed, also one
+byte at a time: what has been searched is not searched again.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
-from capture.hep.chunks import MAGICS
-from capture.hep.framing import Framer
+from capture.hep.framing import Framer, Rubbish
 
 MOST_BYTES: Final = 1024 * 1024
 """Of a message on TCP; what claims more is none."""
@@ -23,6 +22,7 @@ _START: Final = re.compile(
 _NEXT_START: Final = re.compile(rb"(?<=\n)" + _START.pattern)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_END: Final = 4
+_HEP_MAGIC_BYTES: Final = 4
 _CONTENT_LENGTH: Final = re.compile(rb"^(?:Content-Length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?$", re.I | re.M)
 
 
@@ -103,25 +103,64 @@ class SipFramer:
         return (behind_line or len(self._held)) - at
 
 
+class Lost(NamedTuple):
+    """What was begun and never became whole."""
+
+    hep_runs: int = 0
+    sip_messages: int = 0
+
+
 class HepOrSipFramer:
-    """A stream that is of the one or of the other, told by the bytes that come first."""
+    """A stream that is of the one or of the other, told by what is found whole in it first.
+
+    Its first bytes do not tell: captures begin in the middle of a packet, and HEP carries SIP.
+    """
 
     def __init__(self) -> None:
-        self._framer: Framer | SipFramer | None = None
+        self._hep: Framer | None = Framer()
+        self._sip: SipFramer | None = SipFramer()
+        """Both, until it is known which one it is."""
+        self._runs: list[bytes | Rubbish] = []
+        """Between the packets of HEP that this may be."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the stream is one of these at all."""
+        return self._hep is None or self._sip is None
 
     @property
     def pending(self) -> int:
         """Bytes held."""
-        return 0 if self._framer is None else self._framer.pending
+        return sum(framer.pending for framer in (self._hep, self._sip) if framer is not None)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[bytes | Rubbish]:
         """The packets or messages that are whole with these bytes."""
-        if self._framer is None:
-            is_hep = any(magic in data for magic in MAGICS)
-            self._framer = Framer() if is_hep else SipFramer()
-        return [item for item in self._framer.feed(data) if isinstance(item, bytes)]
+        packets = [] if self._hep is None else self._hep.feed(data)
+        messages = [] if self._sip is None else self._sip.feed(data)
+        if self._hep is None:
+            return [*messages]
+        if self._sip is None:
+            return packets
+        self._runs += packets
+        if any(isinstance(item, bytes) for item in packets):
+            found, self._runs, self._sip = self._runs, [], None
+            return found
+        if messages and not self._begins_hep:
+            self._hep = None
+            return [*messages]
+        return []
 
-    def finish(self) -> None:
+    @property
+    def _begins_hep(self) -> bool:
+        """Whether what is held may become a packet of HEP: fewer bytes stay of anything else."""
+        return self._hep is not None and self._hep.pending >= _HEP_MAGIC_BYTES
+
+    def finish(self) -> Lost:
         """What comes next may begin in the middle of a packet."""
-        if self._framer is not None:
-            self._framer.finish()
+        begins_hep = self._begins_hep
+        runs = [] if self._hep is None else self._hep.finish()
+        was_message = self._sip is not None and self._sip.finish()
+        if self._sip is None:
+            return Lost(hep_runs=len(runs))
+        self._runs.clear()
+        return Lost(hep_runs=1) if begins_hep else Lost(sip_messages=int(was_message))

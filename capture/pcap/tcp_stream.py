@@ -89,8 +89,9 @@ class TcpStream:
             body, time_us = self._waiting.pop(sequence)
             self._waiting_bytes -= len(body)
             body = body[-ahead or None :]
-            self._next = ((self._next or 0) + len(body)) % _SEQUENCES
-            packets += self._feed(body, time_us)
+            if body:
+                self._next = ((self._next or 0) + len(body)) % _SEQUENCES
+                packets += self._feed(body, time_us)
         return packets
 
     def _feed(self, body: bytes, time_us: int) -> list[Whole]:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import PcapError
-from capture.pcap.dissect import LINK_TYPES, Dissector, Wanted
+from capture.pcap.dissect import Dissector, Wanted
 from capture.pcap.files import MAX_FRAME_BYTES, Frame, read_frames
+from capture.pcap.links import LINK_TYPES
 from capture.pcap.sip_framing import HepOrSipFramer, SipFramer, is_sip
 from tests.support.frames import (
     RAW_IP,

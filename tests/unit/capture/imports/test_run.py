@@ -188,6 +188,71 @@ def test_what_is_not_whole_on_tcp_is_counted(tmp_path: Path) -> None:
     }
 
 
+def test_messages_behind_a_hole_are_imported_though_the_file_is_cut(tmp_path: Path) -> None:
+    first, second, third = a_message(1), a_message(2), a_message(3)
+    frames = [
+        ipv4(tcp(first, 1), TCP),
+        ipv4(tcp(third, 1 + len(first) + len(second)), TCP),
+        ipv4(udp(a_message(4))),
+    ]
+    path = a_file(tmp_path / "a.pcap", frames)
+    path.write_bytes(path.read_bytes()[:-9])
+
+    result = import_file(tmp_path / "data", path)
+
+    assert [packet.payload for packet in packets_of(tmp_path / "data")] == [first, third]
+    assert result.error == "a.pcap ends in the middle of packet 3"
+    assert result.report.rejected == {"holes between messages on TCP": 1}
+
+
+def test_packets_of_which_a_filter_let_no_further_fragment_through_are_counted(tmp_path: Path) -> None:
+    frames = [ipv4(udp(a_message(1))[:96], more=True), ipv4(udp(a_message(2)), identification=8)]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames))
+
+    assert result.report.inserted == 1
+    assert result.report.rejected == {"packets of which fragments are missing": 1}
+
+
+def test_what_goes_over_other_protocols_is_counted(tmp_path: Path) -> None:
+    frames = [ipv4(bytes(12) + a_message(), 132), ipv4(udp(a_message()))]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames))
+
+    assert result.report.passed_over == {"packets of IP protocol 132": 1}
+    assert result.rejected == 0
+
+
+def test_hep_on_tcp_that_the_capture_joined_in_a_packet_is_read_as_hep(tmp_path: Path) -> None:
+    packets = [a_hep3(payload=a_message(number)) for number in (1, 2, 3)]
+    stream = packets[0][-100:] + packets[1] + packets[2]
+    frames = [ipv4(tcp(stream[at : at + 90], 1 + at), TCP) for at in range(0, len(stream), 90)]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames), retention={"call": "0"})
+
+    assert [record.packet for record in records_of(tmp_path / "data")] == packets[1:]
+    assert result.report.rejected == {"runs of bytes between HEP packets on TCP": 1}
+
+
+def test_byte_that_kept_a_new_connection_alive_does_not_tell_what_it_is_for(tmp_path: Path) -> None:
+    frames = [
+        ipv4(tcp(b"", 100, flags=0x02), TCP),
+        # So some systems ask whether the other end is there: by a byte that it has confirmed.
+        ipv4(tcp(b"\0", 100), TCP),
+        ipv4(tcp(a_hep3(payload=a_message()), 101), TCP),
+    ]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames), retention={"call": "0"})
+
+    assert (result.report.inserted, result.rejected) == (1, 0)
+
+
+def test_hole_in_a_connection_of_something_else_is_not_counted(tmp_path: Path) -> None:
+    frames = [ipv4(tcp(b"GET / HTTP/1.1\r\n\r\n", at), TCP) for at in (1, 100)]
+
+    assert import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames)).rejected == 0
+
+
 def test_tls_and_websocket_are_counted_and_not_read(tmp_path: Path) -> None:
     upgrade = b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
     frames = [

@@ -1,11 +1,10 @@
 import gzip
 import random
-import struct
 
 import pytest
 
 from capture.pcap.dissect import Dissector, is_hep
-from tests.support.frames import ETHERNET, RAW_IP, TCP, ethernet, ipv4, ipv6, tcp, udp
+from tests.support.frames import RAW_IP, TCP, ipv4, ipv6, tcp, udp
 from tests.support.hep_bytes import SIP, a_hep3, legacy
 
 PACKET = a_hep3()
@@ -16,110 +15,6 @@ def dissect(frames: list[bytes], link_type: int = RAW_IP) -> list[bytes]:
     found = [packet for frame in frames for packet in dissector.feed(link_type, frame)]
     assert dissector.cut == 0
     return [packet.body for packet in found + dissector.finish()]
-
-
-# ---- links ----
-
-
-@pytest.mark.parametrize("packet", [ipv4(udp(PACKET)), ipv6(udp(PACKET))], ids=["IPv4", "IPv6"])
-@pytest.mark.parametrize(
-    ("link_type", "before"),
-    [
-        (12, b""),
-        (14, b""),
-        (101, b""),
-        (0, b"\x02\0\0\0"),
-        (108, b"\0\0\0\x02"),
-    ],
-)
-def test_links_without_a_type_field_are_read(link_type: int, before: bytes, packet: bytes) -> None:
-    assert dissect([before + packet], link_type) == [PACKET]
-
-
-@pytest.mark.parametrize("tags", [(), (0x8100,), (0x88A8, 0x8100), (0x9100, 0x8100)])
-def test_ethernet_is_read_through_any_vlan_tags(tags: tuple[int, ...]) -> None:
-    assert dissect([ethernet(ipv4(udp(PACKET)), *tags)], ETHERNET) == [PACKET]
-    assert dissect([ethernet(ipv6(udp(PACKET)), *tags)], ETHERNET) == [PACKET]
-
-
-def test_linux_cooked_captures_of_both_kinds_are_read() -> None:
-    cooked = bytes(14) + b"\x08\0" + ipv4(udp(PACKET))
-    cooked_2 = b"\x08\0" + bytes(18) + ipv4(udp(PACKET))
-
-    assert dissect([cooked], 113) == [PACKET]
-    assert dissect([cooked_2], 276) == [PACKET]
-
-
-def test_padding_of_a_short_ethernet_frame_is_no_part_of_the_packet() -> None:
-    assert dissect([ethernet(ipv4(udp(b"HEP3\0\x06"))) + bytes(10)], ETHERNET) == [b"HEP3\0\x06"]
-
-
-@pytest.mark.parametrize("ether_type", [0x0806, 0x88CC, 0x05DC])
-def test_frames_of_other_protocols_give_nothing(ether_type: int) -> None:
-    assert dissect([bytes(12) + struct.pack(">H", ether_type) + bytes(46)], ETHERNET) == []
-
-
-# ---- IP ----
-
-
-def test_ip_options_and_extension_headers_are_stepped_over() -> None:
-    hop_by_hop = bytes([60, 0]) + bytes(6)
-    destination_options = bytes([51, 1]) + bytes(14)
-    authentication = bytes([17, 4]) + bytes(22)
-
-    assert dissect([ipv4(udp(PACKET), options=b"\x01" * 8)]) == [PACKET]
-    assert dissect([ipv6(hop_by_hop + destination_options + authentication + udp(PACKET), 0)]) == [PACKET]
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 1, 0, 2, 2)])
-def test_fragments_are_joined_in_whatever_order_they_came(order: tuple[int, ...]) -> None:
-    datagram = udp(PACKET)
-    pieces = [
-        ipv4(datagram[:96], more=True),
-        ipv4(datagram[96:160], offset=96, more=True),
-        ipv4(datagram[160:], offset=160),
-    ]
-
-    assert dissect([pieces[number] for number in order]) == [PACKET]
-
-
-def test_fragments_of_two_datagrams_are_kept_apart() -> None:
-    other = a_hep3(payload=b"other")
-    first, second = udp(PACKET), udp(other)
-
-    frames = [
-        ipv4(first[:96], more=True, identification=1),
-        ipv4(second[:96], more=True, identification=2),
-        ipv4(second[96:], offset=96, identification=2),
-        ipv4(first[96:], offset=96, identification=1),
-    ]
-
-    assert dissect(frames) == [other, PACKET]
-
-
-def test_ipv6_fragments_are_joined() -> None:
-    datagram = udp(PACKET)
-    first = struct.pack(">BBHI", 17, 0, 0 | 1, 77)
-    last = struct.pack(">BBHI", 17, 0, 96, 77)
-
-    assert dissect([ipv6(first + datagram[:96], 44), ipv6(last + datagram[96:], 44)]) == [PACKET]
-
-
-def test_datagram_whose_last_fragment_is_missing_gives_nothing() -> None:
-    assert dissect([ipv4(udp(PACKET)[:96], more=True)]) == []
-
-
-def test_fragments_that_never_end_are_forgotten_in_time() -> None:
-    dissector = Dissector()
-    datagram = udp(PACKET)
-    dissector.feed(RAW_IP, ipv4(datagram[:96], more=True, identification=0))
-
-    for number in range(1, 300):
-        dissector.feed(RAW_IP, ipv4(datagram[:96], more=True, identification=number))
-
-    assert dissector.feed(RAW_IP, ipv4(datagram[96:], offset=96, identification=0)) == []
-    last = dissector.feed(RAW_IP, ipv4(datagram[96:], offset=96, identification=299))
-    assert [packet.body for packet in last] == [PACKET]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 20, 25, 100])
@@ -262,3 +157,21 @@ def test_packet_has_the_time_of_its_latest_segment() -> None:
 
     assert times([(SYN, 0), first, *rest]) == [(one, 10), (two, 20)]
     assert times([(SYN, 0), *rest, (first[0], 77)]) == [(one, 77), (two, 20)]
+
+
+# ---- what is not taken ----
+
+
+def test_frames_of_other_protocols_are_counted_by_what_they_are() -> None:
+    dissector = Dissector()
+    for frame in (ipv4(bytes(8), 1), ipv4(bytes(40), 132), ipv6(bytes(40), 132), b"\x50" + bytes(40)):
+        assert dissector.feed(RAW_IP, frame) == []
+    dissector.feed(1, bytes(12) + b"\x08\x06" + bytes(28))
+
+    assert dissector.others == {
+        "packets of IP protocol 1": 1,
+        "packets of IP protocol 132": 2,
+        "frames that are not of IP": 1,
+        "frames of Ethernet type 0x0806": 1,
+    }
+    assert dissector.cut == 0

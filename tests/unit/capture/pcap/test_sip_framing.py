@@ -2,7 +2,8 @@
 
 import pytest
 
-from capture.pcap.sip_framing import HepOrSipFramer, SipFramer, is_sip
+from capture.hep.framing import Rubbish
+from capture.pcap.sip_framing import HepOrSipFramer, Lost, SipFramer, is_sip
 from tests.support.hep_bytes import a_hep3
 
 INVITE = b"INVITE sip:bob@example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 5\r\n\r\nv=0\r\n"
@@ -72,6 +73,51 @@ def test_stream_of_hep_gives_its_packets_and_not_the_sip_within() -> None:
     packets = [a_hep3(payload=INVITE), a_hep3(payload=RINGING)]
 
     assert HepOrSipFramer().feed(b"".join(packets)) == packets
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_stream_of_hep_that_begins_in_a_packet_gives_the_packets_behind(size: int) -> None:
+    begun = a_hep3(payload=b"x" * 3000)[1000:]
+    packets = [a_hep3(payload=RINGING), a_hep3(payload=INVITE)]
+    stream = begun + b"".join(packets)
+    framer = HepOrSipFramer()
+
+    found = [item for at in range(0, len(stream), size) for item in framer.feed(stream[at : at + size])]
+
+    assert found == [Rubbish(len(begun), begun[:64]), *packets]
+
+
+def test_sip_within_hep_is_not_taken_for_messages_though_a_line_ends_before_it() -> None:
+    # The last byte of the payload's length is a line feed, and a chunk stands behind the payload.
+    ringing = RINGING.replace(b"Call-ID: 1", b"Call-ID: " + b"1" * (261 - len(RINGING)))
+    packet = a_hep3(payload=ringing) + b"\0\0\0\x13\0\x0anode"
+    packet = packet[:4] + len(packet).to_bytes(2, "big") + packet[6:]
+    assert b"\n" + ringing in packet
+    framer = HepOrSipFramer()
+
+    found = [item for at in range(len(packet)) for item in framer.feed(packet[at : at + 1])]
+
+    assert found == [packet]
+
+
+@pytest.mark.parametrize(
+    ("begun", "lost"),
+    [
+        (a_hep3(payload=INVITE)[:-1], Lost(hep_runs=1)),
+        (INVITE[:-1], Lost(sip_messages=1)),
+        (INVITE + RINGING[:-1], Lost(sip_messages=1)),
+        (a_hep3() + b"rubbish", Lost(hep_runs=1)),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Lost()),
+        (b"", Lost()),
+    ],
+)
+def test_what_never_becomes_whole_is_told(begun: bytes, lost: Lost) -> None:
+    framer = HepOrSipFramer()
+    framer.feed(begun)
+
+    assert framer.finish() == lost
+    assert framer.pending == 0
+    assert framer.finish() == Lost()
 
 
 def test_stream_of_sip_gives_its_messages() -> None:
