@@ -1,25 +1,25 @@
 """Whole calls as files, and links that open them."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import StreamingResponse
 
 from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.errors import NotBuilt, RequestError
-from api.export.captured import Captured, captured
+from api.export.captured import captured
 from api.export.pcap import FILE_HEADER, PcapWriter
 from api.export.text import as_text
 from api.routes.correlated import find_calls
 from api.schemas.common import REFUSED, DataError, PlainError
 from api.schemas.export import LinkAnswer, ShareLink, shown_at
 from api.schemas.search import TRANSACTION_EXAMPLE, SearchObject, call_ids_of, strict_classes_of
+from api.search.decide import Found
+from api.sending import FileOf
 from api.wire import (
     JsonAnswer,
     JsonSchema,
@@ -34,11 +34,8 @@ router = APIRouter(tags=["export"])
 
 Body = Annotated[SearchObject, Depends(json_body(SearchObject))]
 
-SLICE_BYTES = 64 * 1024
-"""So much is made before it is sent and others have their turn."""
 MOST_LINK_CHARS = 32_000
 """Half of what servers take as the first line of a request."""
-
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+")
 NOT_BUILT: Responses = {
@@ -52,19 +49,19 @@ class _Kind(NamedTuple):
 
     ending: str
     media_type: str
-    parts: Callable[[Iterable[Captured]], Iterator[bytes]]
+    parts: Callable[[Iterable[Found]], Iterator[bytes]]
     """The file, piece by piece."""
 
 
-def _pcap_parts(messages: Iterable[Captured]) -> Iterator[bytes]:
+def _pcap_parts(messages: Iterable[Found]) -> Iterator[bytes]:
     writer = PcapWriter()
     yield FILE_HEADER
     for message in messages:
-        yield from writer.frames(message)
+        yield from writer.frames(captured(message))
 
 
-def _text_parts(messages: Iterable[Captured]) -> Iterator[bytes]:
-    return map(as_text, messages)
+def _text_parts(messages: Iterable[Found]) -> Iterator[bytes]:
+    return (as_text(captured(message)) for message in messages)
 
 
 PCAP = _Kind("pcap", "application/octet-stream", _pcap_parts)
@@ -78,22 +75,22 @@ def _file(media_type: str, description: str) -> Responses:
 
 @router.post(
     "/export/call/messages/pcap",
-    response_class=StreamingResponse,
+    response_class=FileOf,
     responses=_file("application/octet-stream", "A capture file, for Wireshark"),
     openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
-async def export_pcap(request: Request, user: CurrentUser, context: Context, body: Body) -> StreamingResponse:
+async def export_pcap(request: Request, user: CurrentUser, context: Context, body: Body) -> FileOf:
     """What a transaction shows of the given Call-IDs, each message by its own transport."""
     return await _export(request, context, body, user, PCAP)
 
 
 @router.post(
     "/export/call/messages/text",
-    response_class=StreamingResponse,
+    response_class=FileOf,
     responses=_file("text/plain", "Each message behind a line with its time and ends"),
     openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
-async def export_text(request: Request, user: CurrentUser, context: Context, body: Body) -> StreamingResponse:
+async def export_text(request: Request, user: CurrentUser, context: Context, body: Body) -> FileOf:
     """What a transaction shows of the given Call-IDs, payloads byte for byte."""
     return await _export(request, context, body, user, TEXT)
 
@@ -150,7 +147,7 @@ async def export_diagnostics(user: CurrentUser) -> None:
 
 async def _export(
     request: Request, context: ApiContext, body: SearchObject, user: Caller, kind: _Kind
-) -> StreamingResponse:
+) -> FileOf:
     """All is looked up before the first byte is sent, so that an error can still be one; the file is made
     while it is sent.
     """
@@ -165,19 +162,4 @@ async def _export(
     now = datetime.now(UTC)
     name = f"export-{now:%Y-%m-%dT%H:%M:%SZ}.{kind.ending}"
     headers = found.headers | {"Content-Disposition": f"attachment; filename={name}"}
-    messages = map(captured, found.messages)
-    return StreamingResponse(slices(kind.parts(messages)), media_type=kind.media_type, headers=headers)
-
-
-async def slices(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """The parts in pieces that are worth sending; between two of them others have their turn."""
-    ahead, size = [], 0
-    for part in parts:
-        ahead.append(part)
-        size += len(part)
-        if size >= SLICE_BYTES:
-            yield b"".join(ahead)
-            ahead, size = [], 0
-            await asyncio.sleep(0)
-    if ahead:
-        yield b"".join(ahead)
+    return FileOf(found.messages, kind.parts, kind.media_type, headers)
