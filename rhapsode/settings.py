@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,11 +166,11 @@ def load_settings(
     refuse_unknown_variables(environment)
     path = config or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     content = _read_toml(path) if path is not None else {}
+    values: dict[str, Any] = {**_without_none(given), _FILE: content}
     try:
-        values: dict[str, Any] = {**_without_none(given), _FILE: content}
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_first_error(error)) from None
+        raise SettingsError(_first_error(error, values, path)) from None
     if (settings.web.cert is None) != (settings.web.key is None):
         raise SettingsError("web.cert and web.key belong together: one of them is missing")
     _check_node_names(settings)
@@ -247,11 +247,35 @@ def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _first_error(error: ValidationError) -> str:
-    """One line, without the value: it may be a secret."""
+def _first_error(error: ValidationError, values: Mapping[str, Any], path: Path | None) -> str:
+    """One line that says where the value is from, without the value: it may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return f"setting {name} (environment: {variable_of(name)}): {first['msg']}"
+    return f"{_origin([str(part) for part in first['loc']], values, path)}: {first['msg']}"
+
+
+def _origin(place: Sequence[str], values: Mapping[str, Any], path: Path | None) -> str:
+    """Where the value at this place of the tree was given, and its name there; the first that wins."""
+    name = ".".join(place)
+    if _is_given(place, values):
+        return f"setting {name} of the command line"
+    variables = {variable.upper(): variable for variable, text in os.environ.items() if text}
+    # What is wrong with one item of a list is wrong with the variable that holds them all.
+    for end in range(len(place), 0, -1):
+        if variable := variables.get(variable_of(".".join(place[:end]))):
+            return f"environment variable {variable}"
+    if path is not None and place[0] in values[_FILE]:
+        return f"settings file {path}: {name.replace('filters.scripts.', 'filters.')}"
+    return f"setting {name} (environment: {variable_of(name)})"
+
+
+def _is_given(place: Sequence[str], values: Any) -> bool:
+    for name in place:
+        if not isinstance(values, Mapping):
+            return True
+        if name not in values:
+            return False
+        values = values[name]
+    return True
 
 
 def _guess(name: str, known: Iterable[str]) -> str:

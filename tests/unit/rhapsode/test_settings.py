@@ -105,11 +105,11 @@ def test_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"workers": 0}, r"setting workers \(environment: RHAPSODE_WORKERS\): .*greater than or equal to 1"),
+        ({"workers": 0}, r"setting workers of the command line: .*greater than or equal to 1"),
         ({"hep": "nowhere"}, "setting hep"),
         (
             {"filters": {"mask": {"domains": ["a", "b"]}}},
-            r"filters\.scripts\.mask\.domains \(.*\): .*a script's setting is text, a number, true or false$",
+            r"filters\.scripts\.mask\.domains .*: .*a script's setting is text, a number, true or false$",
         ),
         ({"database_url": "mysql://x"}, "begins with postgresql://"),
         ({"web": {"cert": Path("a.pem")}}, "web.cert and web.key belong together"),
@@ -118,6 +118,45 @@ def test_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
 def test_value_that_cannot_be_is_named(given: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load_settings(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("workers = 0\n", "workers"),
+        ("[web]\nmax_body_bytes = 0\n", "web.max_body_bytes"),
+        ('[accept]\nkeys = ["a", 1]\n', "accept.keys.1"),
+        ("[filters.mask]\ndomains = [1]\n", "filters.mask.domains"),
+        ('[nodes.far]\nurl = "postgresql://x"\ndeadline_s = 0\n', "nodes.far.deadline_s"),
+    ],
+)
+def test_value_of_the_file_is_named_by_file_and_key(tmp_path: Path, text: str, key: str) -> None:
+    file = a_file(tmp_path, text)
+
+    with pytest.raises(SettingsError, match=rf"^settings file {file}: {re.escape(key)}: ") as refusal:
+        load_settings({}, file)
+
+    assert "RHAPSODE_" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("RHAPSODE_WORKERS", "0"), ("RHAPSODE_ACCEPT__ADDRESSES", "192.0.2.0/24,nowhere")]
+)
+def test_value_of_the_environment_is_named_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    file = a_file(tmp_path, 'workers = 2\n[accept]\naddresses = ["10.0.0.0/8"]\n')
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError, match=rf"^environment variable {variable}: "):
+        load_settings({}, file)
+
+
+def test_value_of_the_command_line_is_named_though_the_file_has_one_too(tmp_path: Path) -> None:
+    file = a_file(tmp_path, "workers = 0\n")
+
+    with pytest.raises(SettingsError, match=r"^setting workers of the command line: "):
+        load_settings({"workers": 99}, file)
 
 
 def numbers_of(
