@@ -18,7 +18,7 @@ TIMEOUT_S = 10.0
 """Without a byte."""
 LONGEST_S = 60.0
 """For a whole answer."""
-JSON = {"Content-Type": "application/json"}
+HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _NAMES = re.compile(r"\$(?:source_field|fromts|tots)")
 
 
@@ -56,21 +56,26 @@ async def ask(
     row: Mapping[str, Any], type_: str, asked: Any, most_bytes: int, longest_s: float = LONGEST_S
 ) -> bytes:
     """The agent's answer as it is; RequestError in words when there is none, or a longer one."""
-    scheme = "https" if row["protocol"] == "https" else "http"
-    host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
     try:
-        url = httpx.URL(f"{scheme}://{host}:{row['port']}").copy_with(
-            path=f"/{row['path'].strip('/')}/{type_}"
+        # From its parts: put together as text, a host could become a user name, and what follows it the host.
+        url = httpx.URL(
+            scheme="https" if row["protocol"] == "https" else "http",
+            host=row["host"],
+            port=row["port"],
+            path=f"/{row['path'].strip('/')}/{type_}",
         )
         async with (
             asyncio.timeout(longest_s),
             httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-            client.stream("POST", url, content=msgspec.json.encode(asked), headers=JSON) as answer,
+            client.stream("POST", url, content=msgspec.json.encode(asked), headers=HEADERS) as answer,
         ):
             if not answer.is_success:
                 raise RequestError(f"the agent {row['node']} has answered {answer.status_code}")
+            # Some kilobytes that are unpacked could be gigabytes.
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise RequestError(f"the agent {row['node']} has answered in an encoding not asked for")
             content = bytearray()
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.aiter_raw():
                 content += chunk
                 if len(content) > most_bytes:
                     raise RequestError(f"the agent {row['node']} has sent more than {most_bytes} bytes")

@@ -35,6 +35,8 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of a download, which is in memory as a whole."""
 MOST_JSON_BYTES = 16 * 1024 * 1024
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
+_ADDRESS = re.compile(r"([0-9.]+)|\[?([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._-]+)?\]?")
+"""IPv4, or IPv6 with brackets, perhaps, and a zone."""
 RETRIEVED = "successfully retrieved agent records"
 LISTED: Responses = {
     200: describe_answer(AgentsAnswer, "Agents"),
@@ -187,9 +189,10 @@ async def ask_agent(request: Request, user: CurrentUser, context: Context, body:
 
 
 def _plain(host: str) -> IPv4Address | IPv6Address | None:
-    """An address by which two can be compared; None for a name."""
+    """An address by which two can be compared; None for a name, and for what only begins like an address."""
+    parts = _ADDRESS.fullmatch(host)
     try:
-        found = ip_address(host.partition("%")[0].strip("[]"))
+        found = ip_address(parts[1] or parts[2]) if parts else None
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found

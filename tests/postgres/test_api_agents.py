@@ -1,6 +1,7 @@
 """Agents that subscribe and are asked, and what the server says of itself."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -103,7 +104,13 @@ async def test_agent_needs_an_api_token(api: Api) -> None:
     ]
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "127.0.0.2", "localhost", "127.0.0.1@192.0.2.1", "::1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "127.0.0.2", "localhost", "::1"),
+        *("127.0.0.1@192.0.2.1", "127.0.0.1%@192.0.2.1", "::ffff:127.0.0.1%@192.0.2.1", "127.0.0.1%lo"),
+    ],
+)
 async def test_agent_names_no_host_but_its_own(api: Api, host: str) -> None:
     status, answer = await subscribe(api, host=host)
 
@@ -112,7 +119,9 @@ async def test_agent_names_no_host_but_its_own(api: Api, host: str) -> None:
     assert (await subscribe(api, "admin", host=host))[0] == 201
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::ffff:127.0.0.1", "[::ffff:7f00:1]", "[::ffff:127.0.0.1%lo]"]
+)
 async def test_agent_s_own_address_is_known_in_any_form(api: Api, host: str) -> None:
     assert (await subscribe(api, host=host))[0] == 201
 
@@ -232,6 +241,7 @@ async def test_template_that_makes_no_json_is_an_error_in_words(api: Api) -> Non
         (Said(b"no"), "has not answered with JSON"),
         (Said(b"no", 500), "has answered 500"),
         (Said(b"", 302, {"Location": "http://127.0.0.1:1/"}), "has answered 302"),
+        (Said(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}), "has answered in an encoding"),
     ],
 )
 async def test_agent_that_fails_is_an_error_in_words(api: Api, said: Said, words: str) -> None:
@@ -242,6 +252,18 @@ async def test_agent_that_fails_is_an_error_in_words(api: Api, said: Said, words
     assert status == 400
     assert f"the agent rtp-1 {words}" in answer["message"]
     assert len(server.asked) == 1
+    assert server.last.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("before", ["127.0.0.1%@", "user:word@", "[::1]%@", "user@"])
+async def test_host_is_a_host_and_nothing_else(before: str) -> None:
+    async with http_server(lambda asked: said_json({})) as server:
+        port = httpx.URL(server.url).port
+        row = {"protocol": "http", "host": f"{before}127.0.0.1", "port": port, "path": "", "node": "rtp-1"}
+        with pytest.raises(RequestError, match="the agent rtp-1 cannot be asked"):
+            await proxies.ask(row, "cdr", {}, 1000)
+
+    assert server.asked == []
 
 
 async def test_agent_that_is_away_is_an_error_in_words(api: Api) -> None:
