@@ -5,6 +5,8 @@ know; here only its name, its place in the menu and whether it is shared matter.
 """
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -14,10 +16,15 @@ from sqlalchemy import Text, cast, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.errors import RequestError
 from api.records.kind import Values
 from api.records.store import Change
 from api.tables import user_settings
 
+MOST_OWN = 100
+"""Dashboards of one user: the menu of the web UI shows them all, and reads them all to do so."""
+MOST_SETTINGS = 1000
+"""Settings of one user, dashboards among them: they are listed as a whole, without pages."""
 CATEGORY = "dashboard"
 HOME, SMART, REGISTRATION = "home", "smartsearch", "registration"
 
@@ -115,12 +122,24 @@ async def remove(change: Change, username: str, id_: str | None = None) -> None:
     await change.connection.execute(delete(user_settings).where(where))
 
 
+@asynccontextmanager
+async def within_bounds(connection: AsyncConnection, username: str) -> AsyncIterator[None]:
+    """What is made of the user's settings within leaves no more of them than there may be, or than there were
+    before; RequestError at the end."""
+    before = await _count(connection, username)
+    yield
+    dashboards, settings = await _count(connection, username)
+    if dashboards > max(before[0], MOST_OWN):
+        raise RequestError(
+            f"{username} has {MOST_OWN} dashboards, and nobody may have more: delete one first"
+        )
+    if settings > max(before[1], MOST_SETTINGS):
+        raise RequestError(f"{username} has {MOST_SETTINGS} settings, and nobody may have more")
+
+
 async def count_own(connection: AsyncConnection, username: str) -> int:
     """How many the user has kept."""
-    where = _MINE & (user_settings.c.username == username)
-    return int(
-        (await connection.execute(select(func.count()).select_from(user_settings).where(where))).scalar_one()
-    )
+    return (await _count(connection, username))[0]
 
 
 def first_ones(username: str, home: Any = None, *, is_admin: bool = False) -> list[Dashboard]:
@@ -130,6 +149,13 @@ def first_ones(username: str, home: Any = None, *, is_admin: bool = False) -> li
     if home is not None:
         templates[HOME] = home
     return [Dashboard(id_, username, data) for id_, data in templates.items()]
+
+
+async def _count(connection: AsyncConnection, username: str) -> tuple[int, int]:
+    """Dashboards, and all settings."""
+    wanted = select(func.count().filter(_MINE), func.count()).where(user_settings.c.username == username)
+    dashboards, settings = (await connection.execute(wanted)).one()
+    return dashboards, settings
 
 
 @cache

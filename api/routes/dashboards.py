@@ -74,7 +74,8 @@ async def make_dashboard(
     async with changing(context.engine, whose(request, user)) as change:
         if await dashboards.is_another_s(change.connection, user.username, id_):
             raise RequestError("failed to create a new dashboard")
-        await dashboards.keep(change, user.username, id_, body)
+        async with dashboards.within_bounds(change.connection, user.username):
+            await dashboards.keep(change, user.username, id_, body)
         change.note("create dashboard", id_)
         total = await dashboards.count_own(change.connection, user.username)
     return JsonAnswer(KeptAnswer(total))
@@ -132,7 +133,10 @@ async def make_setting(request: Request, user: CurrentUser, context: Context, bo
     values = read_values(USER_SETTING, body, is_new=True)
     if not user.useradmin or not values.get("username"):
         values["username"] = user.username
-    async with changing(context.engine, whose(request, user)) as change:
+    async with (
+        changing(context.engine, whose(request, user)) as change,
+        dashboards.within_bounds(change.connection, values["username"]),
+    ):
         guid = await make_row(change, USER_SETTING, values)
     if guid is None:
         raise AlreadyThere
@@ -149,8 +153,9 @@ async def change_setting(
     if not user.useradmin:
         values.pop("username", None)
     async with changing(context.engine, whose(request, user)) as change:
-        _check_own(user, await find_row(change.connection, USER_SETTING, guid))
-        await change_row(change, USER_SETTING, guid, values)
+        row = _own(user, await find_row(change.connection, USER_SETTING, guid))
+        async with dashboards.within_bounds(change.connection, values.get("username") or row["username"]):
+            await change_row(change, USER_SETTING, guid, values)
     return JsonAnswer(ChangedAnswer(guid, "successfully updated alias"), 201)
 
 
@@ -159,7 +164,7 @@ async def delete_setting(request: Request, user: CurrentUser, context: Context) 
     """Delete a setting by its guid."""
     guid = request.path_params["category"]
     async with changing(context.engine, whose(request, user)) as change:
-        _check_own(user, await find_row(change.connection, USER_SETTING, guid))
+        _own(user, await find_row(change.connection, USER_SETTING, guid))
         await delete_row(change, USER_SETTING, guid)
     return JsonAnswer(ChangedAnswer(guid, "successfully deleted userobject"), 201)
 
@@ -187,11 +192,12 @@ async def _settings(context: ApiContext, where: Values) -> JsonAnswer:
     return JsonAnswer(RowsAnswer([shown(USER_SETTING, row) | {"external": False} for row in rows], len(rows)))
 
 
-def _check_own(user: Caller, row: Values | None) -> None:
+def _own(user: Caller, row: Values | None) -> Values:
     if row is None:
         raise RequestError(UNKNOWN)
     if not user.useradmin and row["username"] != user.username:
         raise AdminNeeded
+    return row
 
 
 def _id(request: Request) -> str:

@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import insert
 
+from api.records.dashboards import MOST_OWN, MOST_SETTINGS
 from api.settings import UiSettings
+from api.tables import user_settings
 from tests.support.api import Api, add_user, an_api
 
 BOARD = {
@@ -245,3 +248,51 @@ async def test_setting_that_would_be_a_second_dashboard_is_refused(api: Api) -> 
 async def test_setting_that_cannot_be_is_refused(api: Api, wrong: dict[str, Any]) -> None:
     assert (await ask(api, "POST", "user/settings", json=ZONE | wrong))[0] == 400
     assert await settings(api, "alice") == []
+
+
+async def add_settings(api: Api, category: str, count: int, username: str = "alice") -> None:
+    rows = [
+        {"guid": f"{category}-{number}", "username": username, "category": category, "param": f"p{number}"}
+        for number in range(count)
+    ]
+    async with api.context.engine.begin() as connection:
+        await connection.execute(insert(user_settings).values(data=BOARD), rows)
+
+
+async def test_dashboards_of_a_user_are_bounded(api: Api) -> None:
+    await add_settings(api, "dashboard", MOST_OWN - 1)
+    last = await ask(api, "POST", "dashboard/store/last", json=BOARD)
+
+    refused = [
+        await ask(api, "POST", "dashboard/store/more", json=BOARD),
+        await ask(api, "POST", "user/settings", json={"category": "dashboard", "param": "more"}),
+    ]
+
+    words = f"alice has {MOST_OWN} dashboards, and nobody may have more: delete one first"
+    assert last == (200, {"auth": "ok", "status": "ok", "total": MOST_OWN})
+    assert refused == [(400, {"data": {}, "message": words})] * 2
+    assert (await ask(api, "POST", "dashboard/store/last", json=BOARD | {"name": "New"}))[0] == 200
+    assert (await ask(api, "POST", "dashboard/store/more", "bob", BOARD))[0] == 200
+    await ask(api, "DELETE", "dashboard/store/last")
+    assert (await ask(api, "POST", "dashboard/store/other", json=BOARD))[0] == 200
+
+
+async def test_setting_becomes_no_dashboard_beyond_the_bound(api: Api) -> None:
+    await add_settings(api, "dashboard", MOST_OWN)
+    guid = (await ask(api, "POST", "user/settings", json=ZONE))[1]["data"]
+
+    status, answer = await ask(api, "PUT", f"user/settings/{guid}", json={"category": "dashboard"})
+
+    assert (status, answer["message"].partition(" and ")[0]) == (400, f"alice has {MOST_OWN} dashboards,")
+    assert await settings(api, "alice", "/system") == [("alice", "timezone", ZONE["data"])]
+    assert (await ask(api, "PUT", f"user/settings/{guid}", json={"data": {}}))[0] == 201
+
+
+async def test_settings_of_a_user_are_bounded(api: Api) -> None:
+    await add_settings(api, "system", MOST_SETTINGS)
+
+    refused = await ask(api, "POST", "user/settings", json=ZONE)
+
+    words = f"alice has {MOST_SETTINGS} settings, and nobody may have more"
+    assert refused == (400, {"data": {}, "message": words})
+    assert (await ask(api, "PUT", "user/settings/system-1", json={"data": 5}))[0] == 201
