@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
 
 from api.auth.caller import Caller
 from api.auth.dependencies import CurrentUser
@@ -75,7 +76,7 @@ def _file(media_type: str, description: str) -> Responses:
 
 @router.post(
     "/export/call/messages/pcap",
-    response_class=FileOf,
+    response_class=StreamingResponse,
     responses=_file("application/octet-stream", "A capture file, for Wireshark"),
     openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
@@ -86,7 +87,7 @@ async def export_pcap(request: Request, user: CurrentUser, context: Context, bod
 
 @router.post(
     "/export/call/messages/text",
-    response_class=FileOf,
+    response_class=StreamingResponse,
     responses=_file("text/plain", "Each message behind a line with its time and ends"),
     openapi_extra=describe_body(SearchObject, TRANSACTION_EXAMPLE),
 )
