@@ -87,8 +87,8 @@ class Searcher:
         DatabaseTimeout when it is reached before the first walk: that is no answer, not even a cut one.
         """
         settings = self._settings
-        session = Session(self)
         timeout = asyncio.timeout(settings.deadline_s)
+        session = Session(self, timeout)
         try:
             async with timeout, self.snapshot() as snapshot:
                 session.snapshot = snapshot
@@ -129,11 +129,23 @@ class Session:
 
     snapshot: Snapshot
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, timeout: asyncio.Timeout) -> None:
         self._searcher = searcher
+        self._timeout = timeout
         self.walks: list[Walk] = []
         self.held = Held()
         self.timed_out = False
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """While others do their part this session's time stands still: theirs bounds it."""
+        loop = asyncio.get_running_loop()
+        began, ends = loop.time(), self._timeout.when()
+        self._timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            self._timeout.reschedule(None if ends is None else ends + loop.time() - began)
 
     async def find(
         self,

@@ -114,9 +114,7 @@ class _Finding:
         )
         walks = await self._session.find([self._query(c, _equal("sid", ids)) for c in classes], self._limit)
         own = self._kept(found for walk in walks for found in walk.found)
-        calls = [
-            found for each in await self._meeting.exchange(Shared(own, frozenset())) for found in each.calls
-        ]
+        calls = [found for each in await self._exchange(own, frozenset()) for found in each.calls]
         told: frozenset[str] = frozenset()
         for stage in stages(self._rules.rules):
             asked = [
@@ -125,7 +123,11 @@ class _Finding:
                 if (query := self._followed(rule, wanted, calls, told)) is not None
             ]
             told |= await self._follow(asked)
-            told = frozenset().union(*[each.told for each in await self._meeting.exchange(Shared([], told))])
+            told = frozenset().union(*[each.told for each in await self._exchange([], told)])
+
+    async def _exchange(self, calls: list[Found], told: frozenset[str]) -> list[Shared]:
+        async with self._session.waiting():
+            return await self._meeting.exchange(Shared(calls, told))
 
     async def _follow(self, asked: Sequence[tuple[Rule, Query]]) -> set[str]:
         """Look-ups in one place as one, then searches side by side; the session ids that they tell.

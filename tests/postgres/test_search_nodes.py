@@ -1,5 +1,7 @@
 """Several data nodes asked at once: what all have, legs of a call on two of them, and one that is away."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +12,8 @@ from pydantic import SecretStr
 
 from api.settings import HttpSettings, NodeSettings
 from capture.hep.packet import Packet
+from rhapsode.look.nodes import look_at_nodes
+from rhapsode.settings import Settings
 from tests.support.api import AWAY, Api, add_user, an_api
 from tests.support.stored import a_packet, store
 
@@ -196,3 +200,49 @@ async def test_node_that_takes_too_long_is_named(database_url: str, another_data
 
     assert [each["sid"] for each in answer.json()["data"]["messages"]] == ["call-1"]
     assert answer.json()["missing"] == ["other"]
+
+
+async def test_node_that_takes_too_long_costs_the_others_nothing_of_their_time(
+    database_url: str, another_database_url: str
+) -> None:
+    await store(database_url, [sip("call-1"), a_log_line("call-1", 1)])
+    await store(another_database_url, [sip("call-1", 2)])
+    holder = await asyncpg.connect(another_database_url)
+    nodes = {"slow": another_database_url, "quick": database_url}
+    async with with_nodes(database_url, deadline_s=0.5, **nodes) as api:
+        await holder.execute("begin; lock table messages_1_call in access exclusive mode")
+        answer = await ask(api, "call/transaction", {"callid": ["call-1"]}, ["slow", "quick"])
+        await holder.close()
+
+    # The log line is looked for once all nodes have said what they have of the call, or are given up.
+    assert [each["profile"] for each in answer.json()["data"]["messages"]] == ["1_call", "100_default"]
+    assert answer.json()["missing"] == ["slow"]
+    assert "X-Rhapsode-Incomplete" not in answer.headers
+
+
+async def test_health_and_the_command_line_know_which_nodes_cannot_be_searched(
+    database_url: str, another_database_url: str, empty_database_url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = {
+            "other": another_database_url,
+            "away": AWAY,
+            "empty": empty_database_url,
+            "silent": f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/x",
+        }
+        async with with_nodes(database_url, **urls) as api:
+            answer = await api.client.get("/health")
+        looked = await asyncio.to_thread(
+            look_at_nodes, Settings.model_construct(nodes=api.context.options.nodes)
+        )
+
+    words = "data node {} cannot be searched: answers lack what it has"
+    assert (answer.status_code, answer.json()["status"]) == (200, "warning")
+    assert answer.json()["warnings"] == [words.format(name) for name in ("away", "empty", "silent")]
+    assert [(each.name, bool(each.error)) for each in looked] == [
+        ("other", False),
+        ("away", True),
+        ("empty", True),
+        ("silent", True),
+    ]
+    assert looked[-1].error == "the database does not answer within 3 s"
