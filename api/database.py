@@ -41,6 +41,7 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
 }
+PLANNED_ONCE = "force_generic_plan"
 SET = "select set_config(name, value, false) from unnest($1::text[], $2::text[]) as setting (name, value)"
 """Not as startup parameters: a pooler in between would refuse those."""
 QUERY_CANCELED = "57014"
@@ -112,9 +113,10 @@ class Reading:
     """A read-only transaction, asked through the driver itself: what a short search spends most on is the way
     to its statements."""
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, plan_cache_mode: str = SETTINGS["plan_cache_mode"]) -> None:
+        """`plan_cache_mode`: what the transaction has been begun with."""
         self._driver = driver
-        self._plan_cache_mode = SETTINGS["plan_cache_mode"]
+        self._plan_cache_mode = plan_cache_mode
 
     @property
     def closed(self) -> bool:
@@ -127,7 +129,7 @@ class Reading:
 
         `planned_once`: one plan is right whatever the values are, and is kept with the statement.
         """
-        mode = "force_generic_plan" if planned_once else SETTINGS["plan_cache_mode"]
+        mode = PLANNED_ONCE if planned_once else SETTINGS["plan_cache_mode"]
         if values and mode != self._plan_cache_mode:
             await self.execute(f"set local plan_cache_mode = {mode}")
             self._plan_cache_mode = mode
@@ -224,20 +226,25 @@ async def server_facts(engine: AsyncEngine) -> ServerFacts:
 
 @asynccontextmanager
 async def read_only(
-    engine: AsyncEngine, statement_timeout_s: float, held: Sequence[str] = ()
+    engine: AsyncEngine,
+    statement_timeout_s: float,
+    held: Sequence[str] = (),
+    plan_cache_mode: str = SETTINGS["plan_cache_mode"],
 ) -> AsyncIterator[Reading]:
     """A REPEATABLE READ transaction on a connection of the pool; DatabaseError when there is none to be had.
 
     Tables `held` are locked before its snapshot is taken, as a lock takes none and any query does: what the
-    catalog shows of them then stays to the end.
+    catalog shows of them then stays to the end. `plan_cache_mode`: how its first statements are likely to be
+    planned; to change over costs a round trip.
     """
     locks = f"lock table {', '.join(f'only {table}' for table in held)} in access share mode;" if held else ""
     async with engine.connect() as connection:
-        reading = Reading((await connection.get_raw_connection()).driver_connection)
+        reading = Reading((await connection.get_raw_connection()).driver_connection, plan_cache_mode)
         try:
             await reading.execute(
                 "begin isolation level repeatable read, read only;"
-                f"set local statement_timeout = {max(1, int(statement_timeout_s * 1000))};{locks}"
+                f"set local statement_timeout = {max(1, int(statement_timeout_s * 1000))};"
+                f"set local plan_cache_mode = {plan_cache_mode};{locks}"
             )
             yield reading
             await reading.execute("commit")

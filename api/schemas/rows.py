@@ -61,14 +61,16 @@ class RowShape(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _data_names(message_class: MessageClass, custom_headers: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+def _data_names(
+    message_class: MessageClass, custom_headers: tuple[str, ...]
+) -> tuple[tuple[str, str, bool], ...]:
     """Homer's name, the field, and whether it is always sent."""
     names = []
     for homer_id, field in class_fields(message_class, custom_headers).items():
         header, _, name = homer_id.partition(".")
         if header == "data_header" and name not in _APART:
             names.append((name, field.internal, name in _ALWAYS))
-    return names
+    return tuple(names)
 
 
 @lru_cache(maxsize=len(MessageClass))
@@ -189,33 +191,31 @@ def _headers(found: Found, shape: RowShape) -> Row:
     """Both of Homer's headers, flattened; whatever a filter has taken away is empty."""
     stored, get = found.stored, found.fields.get
     time_us = stored.time_us
-    # First, so that a tag named like something of ours does not hide that.
-    row = _set_by_scripts(stored)
-    row |= {
-        "protocolFamily": get("family") or 0,
-        "protocol": get("ip_protocol") or 0,
-        "srcIp": get("source") or "",
-        "srcPort": get("source_port") or 0,
-        "dstIp": get("destination") or "",
-        "dstPort": get("destination_port") or 0,
-        "timeSeconds": time_us // 1_000_000,
-        "timeUseconds": time_us % 1_000_000,
-        "payloadType": get("protocol_type", stored.protocol_type),
-        "captureId": get("node", ""),
-        # The HEP key is not stored.
-        "capturePass": "",
-        "correlation_id": get("correlation_id", ""),
+    # In one expression: a loop over the names takes half as long again, on each of hundreds of rows.
+    row: Row = {
+        name: "" if value is None else value
+        for name, internal, always in _data_names(stored.message_class, shape.custom_headers)
+        if (value := get(internal)) or always or value == 0
     }
-    for name, internal, always in _data_names(stored.message_class, shape.custom_headers):
-        value = get(internal)
-        if value or value == 0:
-            row[name] = value
-        elif always:
-            row[name] = ""
+    row["protocolFamily"] = get("family") or 0
+    row["protocol"] = get("ip_protocol") or 0
+    row["srcIp"] = get("source") or ""
+    row["srcPort"] = get("source_port") or 0
+    row["dstIp"] = get("destination") or ""
+    row["dstPort"] = get("destination_port") or 0
+    row["timeSeconds"] = time_us // 1_000_000
+    row["timeUseconds"] = time_us % 1_000_000
+    row["payloadType"] = get("protocol_type", stored.protocol_type)
+    row["captureId"] = get("node", "")
+    # The HEP key is not stored.
+    row["capturePass"] = ""
+    row["correlation_id"] = get("correlation_id", "")
     if parse_error := get("parse_error"):
         row["parse_error"] = parse_error
     if stored.extra:
         row |= _hep_facts(stored.extra)
+        # What a script has named like something of ours does not hide that.
+        row = _set_by_scripts(stored) | row
     return row
 
 

@@ -311,7 +311,7 @@ class _Translation:
             if "sid" not in self._buckets.keyed:
                 return _TRUE
             return self._key_atom(any_of([like("k.sid", _texts(condition.values)), elsewhere]))
-        set_by_filter = self._key_atom(elsewhere)
+        set_by_filter = self._key_atom(elsewhere, varied=True)
         if not set_by_filter.calls:
             return _TRUE
         named = self._of_calls([call_hash(call_id) for call_id in _texts(condition.values)])
@@ -321,9 +321,10 @@ class _Translation:
 
     def _of_calls(self, calls: Sequence[int]) -> _Atom:
         listed = numbers(calls)
+        told = sql("select call, null::bigint from unnest(", listed, ") as given (call)")
         return _Atom(
             keys=sql("m.call = any (", listed, ")"),
-            calls=(sql("select call, null::bigint from unnest(", listed, ") as given (call)"),),
+            calls=(told._replace(planned_once=True),),
             given=tuple(calls),
         )
 
@@ -399,7 +400,8 @@ class _Translation:
 
 def _union(selects: Sequence[Sql]) -> Sql:
     first, *rest = selects
-    return sql(first, *(part for select in rest for part in (" union all ", select)))
+    union = sql(first, *(part for select in rest for part in (" union all ", select)))
+    return union._replace(planned_once=all(select.planned_once for select in selects))
 
 
 def _joined(join: Callable[[list[Sql]], Sql], parts: Sequence[Sql | None]) -> Sql | None:

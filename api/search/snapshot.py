@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import Reading, read_only
+from api.database import PLANNED_ONCE, Reading, read_only
 from api.search.buckets import Buckets
 from api.search.candidate import CANDIDATE_COLUMNS, Candidate
 from api.search.catalog import Catalog
@@ -22,6 +22,8 @@ MAX_CALL_KEYS = 3 * MAX_CALLS
 """Key rows looked at to know that: a call may stand in several."""
 MAX_CALL_MESSAGES = 20_000
 """Messages of few calls: a telephone registers under one Call-ID for months."""
+MAX_SORTED_MESSAGES = 4_000
+"""With payload: so many are gathered in one statement, of which only the newest are sent."""
 _HELD = tuple(table(c) for table in (messages_table, keys_table) for c in MessageClass)
 """Retention waits for whoever has locked these before it takes a partition away."""
 
@@ -89,12 +91,19 @@ class Snapshot:
             told += [row[0] for row in await self._fetch(sql(narrowing.apart, f" limit {MAX_CALLS + 1}"))]
         return list(set(told)) if len(told) <= MAX_CALLS else None
 
-    async def by_calls(
+    async def newest_of_calls(
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], most: int
-    ) -> list[Candidate] | None:
-        """All rows of these calls, newest first, or None when they are more than `most`."""
-        rows = await self._candidates(of_calls(CANDIDATE_COLUMNS, message_class, narrowing, calls, most + 1))
-        return None if len(rows) > most else rows
+    ) -> tuple[list[Candidate], bool] | None:
+        """The newest rows of these calls, `most` or fewer, newest first, and whether these are all; None when
+        the calls have too many to say which are the newest.
+        """
+        found = await self._fetch(newest_of_calls(message_class, narrowing, calls, most))
+        if not found:
+            return [], True
+        total = found[0][-1]
+        if total > MAX_SORTED_MESSAGES:
+            return None
+        return [Candidate(*row[:-1]) for row in found], len(found) == total
 
     async def heads(
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt]
@@ -148,7 +157,7 @@ async def open_snapshot(
     engine: AsyncEngine, catalog: Catalog, statement_timeout_s: float
 ) -> AsyncIterator[Snapshot]:
     """A snapshot for one page; DatabaseError when there is none to be had."""
-    async with read_only(engine, statement_timeout_s, held=_HELD) as reading:
+    async with read_only(engine, statement_timeout_s, _HELD, PLANNED_ONCE) as reading:
         yield Snapshot(reading, catalog)
 
 
@@ -165,38 +174,58 @@ def by_time(message_class: MessageClass, narrowing: Narrowing, before: Position 
     )
 
 
+def newest_of_calls(
+    message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], rows: int
+) -> Sql:
+    """The statement for the newest messages of these calls; each row ends with how many there are.
+
+    They are gathered before they are sorted: an ORDER BY with LIMIT would tempt the planner onto the time
+    index.
+    """
+    held = of_calls(CANDIDATE_COLUMNS, message_class, narrowing, calls, MAX_SORTED_MESSAGES + 1)
+    return sql(
+        *("with held as materialized (", held, ") select *, (select count(*) from held) from held"),
+        *(" order by time_us desc, id desc limit ", number(rows)),
+    )._replace(planned_once=True)
+
+
 def of_calls(
     columns: str, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], rows: int
 ) -> Sql:
-    """The statement for the messages of these calls, each once."""
-    known = all(place.bucket is not None for place in calls)
-    where = _in_own_bucket(calls, narrowing) if known else _in_any_bucket(calls, narrowing)
-    return sql(_select(columns, message_class), where, " limit ", number(rows))
+    """The statement for the messages of these calls, each once.
 
-
-def _in_any_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
-    listed = numbers({place.call for place in calls})
-    return sql(" where m.call = any (", listed, ") and ", narrowing.columns)
-
-
-def _in_own_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
-    """Each call is looked for in the partition of its bucket alone, not in those of all.
-
-    Everything else is kept from the planner, which would begin with what it takes for few messages and go
-    through the calls for each of them.
+    Planned once for a group of buckets, whose bounds are numbers of ours instead of values: planning these
+    partitions takes ten times as long as looking into them. Everything else is kept from the planner, which
+    would begin with what it takes for few messages and go through the calls for each of them.
     """
+    known = all(place.bucket is not None for place in calls)
+    lower_us, upper_us = narrowing.buckets.lower_us, narrowing.buckets.upper_us
+    return sql(
+        *(_select(columns, message_class), _shown(calls, narrowing) if known else ""),
+        f" where m.time_us >= {lower_us} and m.time_us < {upper_us}",
+        *(() if known else (" and ", _of_any_bucket(calls, narrowing))),
+        *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
+        *(" limit ", number(rows)),
+    )._replace(planned_once=True)
+
+
+def _of_any_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
+    first_us, last_us = narrowing.window
+    listed = numbers({place.call for place in calls})
+    in_window = sql("m.time_us + 0 between ", number(first_us), " and ", number(last_us))
+    return sql("m.call = any (", listed, ") and ", in_window)
+
+
+def _shown(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
+    """Each call is looked for in the partition of its bucket alone, not in those of all."""
     uppers, (first_us, last_us) = narrowing.buckets.uppers, narrowing.window
     lowers = [place.bucket for place in calls if place.bucket is not None]
-    # The partitions that are planned for.
-    lower_us, upper_us = min(lowers), max(uppers[lower] for lower in lowers)
     return sql(
         *(" join unnest(", numbers(place.call for place in calls), ", "),
         *(numbers(max(lower, first_us) for lower in lowers), ", "),
         *(numbers(min(uppers[lower] - 1, last_us) for lower in lowers), ")"),
         " as shown (call, first_us, last_us)",
         " on m.call = shown.call and m.time_us >= shown.first_us and m.time_us <= shown.last_us",
-        *(" where m.time_us >= ", number(lower_us), " and m.time_us < ", number(upper_us)),
-        *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
     )
 
 

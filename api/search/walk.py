@@ -31,8 +31,6 @@ SPARE_ROWS = 8
 LONG_CHARS = 6
 """So much of a number's beginning is no whole country or area."""
 _WILDCARD = re.compile("[%_]")
-FEW_CALLS = 32
-"""With more, their messages are hardly ever as few as FIRST_ROWS."""
 SLICE_BYTES = 4 * 1024 * 1024
 """Stored payload fetched at once, as far as the slice before tells; two such slices are held."""
 HELD_BYTES = 128 * 1024 * 1024
@@ -199,18 +197,20 @@ class Walk:
     async def _by_calls(
         self, narrowing: Narrowing, calls: Sequence[CallAt]
     ) -> AsyncGenerator[list[Candidate], None]:
-        """The rows of these calls: all at once when they are few, by time when they are too many."""
+        """The rows of these calls: the newest at once, the others from where they are; by time when they are
+        too many.
+        """
         if not calls:
             return
         message_class = self._query.message_class
-        rows = None
-        if len(calls) <= FEW_CALLS:
-            rows = await self._snapshot.by_calls(message_class, narrowing, calls, FIRST_ROWS)
-        if rows is not None:
+        found = await self._snapshot.newest_of_calls(message_class, narrowing, calls, FIRST_ROWS)
+        if found is not None:
+            rows, are_all = found
             rest = [row for row in rows if self._is_ahead(row.time_us, row.id)]
             if rest:
                 yield rest
-            return
+            if are_all:
+                return
         heads = await self._snapshot.heads(message_class, narrowing, calls)
         parts = self._by_time(narrowing) if heads is None else self._by_heads(heads)
         async with aclosing(parts):

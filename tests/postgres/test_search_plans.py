@@ -14,7 +14,7 @@ from api.search.buckets import grouped
 from api.search.catalog import Catalog
 from api.search.narrow import narrow
 from api.search.query import Condition, Operator, Query
-from api.search.snapshot import CallAt, by_time, of_calls, open_snapshot, probe
+from api.search.snapshot import CallAt, by_time, newest_of_calls, of_calls, open_snapshot, probe
 from api.search.sql import Sql, render
 from capture.draft import Draft
 from capture.hep.packet import Packet
@@ -229,15 +229,38 @@ async def test_plan_for_all_values_finds_keys_by_their_index(database_url: str, 
         async with open_snapshot(engine, Catalog(), 30) as snapshot:
             found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
         (group,) = grouped(found[query.message_class], first=4)
-        words, values = render(probe(narrow(query, group).calls[0]))
-        async with read_only(engine, 30) as reading:
-            await reading.fetch(words, *values, planned_once=True)
-            # The values make no difference to this plan, so none are given.
-            await reading.execute(f"prepare probe as {words}")
-            explained = await reading.fetch(f"explain execute probe ({', '.join(['null'] * len(values))})")
-    plan = "\n".join(line for (line,) in explained)
+        plan = await _plan_for_all_values(engine, probe(narrow(query, group).calls[0]))
 
     assert group.many
     assert "$1" in plan
     assert plan.count("_idx") >= 4
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["buckets known", "any bucket"])
+async def test_plan_for_all_calls_looks_them_up_in_the_windows_partitions(database_url: str, known: bool):
+    # A column beside the calls, with which a plan for all values could begin.
+    condition = Condition("method", Operator.EQUAL, ("604",))
+    query = Query(MessageClass.CALL, START_US, START_US + 3 * HOUR_US - 1, 200, condition)
+    calls = [CallAt(number, START_US if known else None) for number in range(9)]
+    async with _filled(database_url, _packets(4, 700)) as engine:
+        async with open_snapshot(engine, Catalog(), 30) as snapshot:
+            found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
+        (group,) = grouped(found[query.message_class], first=4)
+        statement = newest_of_calls(MessageClass.CALL, narrow(query, group), calls, 256)
+        plan = await _plan_for_all_values(engine, statement)
+
+    assert statement.planned_once
+    assert plan.count("_call_idx") == len(group.lowers) == 3
+    assert "Seq Scan" not in plan
+    assert "time_us_id_idx" not in plan
+
+
+async def _plan_for_all_values(engine: AsyncEngine, statement: Sql) -> str:
+    words, values = render(statement)
+    async with read_only(engine, 30) as reading:
+        await reading.fetch(words, *values, planned_once=True)
+        # The values make no difference to this plan, so none are given.
+        await reading.execute(f"prepare planned as {words}")
+        explained = await reading.fetch(f"explain execute planned ({', '.join(['null'] * len(values))})")
+    return "\n".join(line for (line,) in explained)

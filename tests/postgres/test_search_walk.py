@@ -12,9 +12,10 @@ import pytest
 
 from api.database import connect
 from api.errors import DatabaseTimeout
-from api.search.query import EVERYTHING, Condition, Expression, Not, Operator, Or, Position, Query
+from api.search.query import EVERYTHING, And, Condition, Expression, Not, Operator, Or, Position, Query
 from api.search.run import Searcher
-from api.search.walk import NEAR_ROWS, Held
+from api.search.snapshot import MAX_SORTED_MESSAGES
+from api.search.walk import FIRST_ROWS, NEAR_ROWS, Held
 from api.settings import SearchSettings
 from capture.route import MessageClass
 from capture.sip.ids import call_hash
@@ -240,6 +241,24 @@ async def test_busy_telephone_is_walked_by_time(database_url: str):
     times = [found.stored.time_us for found in page.rows]
     assert times == [START_US + 1 + 21_000 - index for index in range(10)]
     assert page.incomplete == "limit"
+
+
+@pytest.mark.parametrize(
+    "count",
+    [FIRST_ROWS - 1, FIRST_ROWS, FIRST_ROWS + 1, MAX_SORTED_MESSAGES, MAX_SORTED_MESSAGES + 1],
+)
+async def test_whole_call_is_found_however_long_it_is(database_url: str, count: int):
+    await store_many(database_url, count - 2)
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(query(equal("sid", "a"), limit=count))
+        oldest = await searcher.page(query(And((equal("sid", "a"), equal("time_us", START_US)))))
+
+    times = [found.stored.time_us for found in page.rows]
+    assert times == sorted(set(times), reverse=True)
+    assert len(times) == count
+    assert page.incomplete is None
+    assert [found.stored.time_us for found in oldest.rows] == [START_US]
 
 
 async def test_pages_hold_each_message_once_though_many_share_a_moment(database_url: str):
