@@ -270,7 +270,8 @@ def _header_text(text: str) -> str:
 
 
 def _percent_encoded(text: str) -> str:
-    return quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace")
+    # A server that is to send a blank at a header's end sends no answer at all.
+    return quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~\"", errors="replace").strip()
 
 
 def example_search(key: str, value: object) -> dict[str, object]:
