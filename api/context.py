@@ -24,6 +24,7 @@ from api.dissect import Tshark
 from api.feed.feed import Feed
 from api.imports import Imports
 from api.mapping import mapping_rows
+from api.presence import Presence
 from api.proxies.servers import Servers
 from api.records.kinds import ALIAS
 from api.records.mappings import correlation_rules
@@ -76,6 +77,8 @@ class ApiContext:
             for name, engine in self._node_engines.items()
         ]
         self.nodes = Nodes([self.searcher, *others])
+        self.presence = Presence({name: node.url.get_secret_value() for name, node in options.nodes.items()})
+        """Of the other data nodes."""
         self.limits = LoginLimits(options.auth)
         self.passwords = PasswordChecker()
         self.standings = Standings(self.engine)
@@ -150,6 +153,7 @@ class ApiContext:
         await self.api_tokens.close()
         await self.servers.close()
         await self.nodes.close()
+        await self.presence.close()
         for engine in self._node_engines.values():
             await engine.dispose()
         await self._search_engine.dispose()

@@ -6,7 +6,7 @@ of HTTP.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -51,8 +51,9 @@ def judge(
     now_us: int | None = None,
     filters: Filters | None = None,
     ui_trouble: str | None = None,
+    nodes_away: Iterable[str] = (),
 ) -> Health:
-    """The whole from its parts; None for journals that are elsewhere."""
+    """The whole from its parts; None for journals that are elsewhere. `nodes_away` names data nodes."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     receive = None if journals is None else judge_receiving(journals)
     store = None if journals is None else judge_storing(journals, now_us)
@@ -61,6 +62,8 @@ def judge(
         warnings += [*warnings_of(filters), *failures_of(filters, now_us)]
     if ui_trouble is not None:
         warnings.append(ui_trouble)
+    # Not why: whoever asks need not be logged in, and the words name machines.
+    warnings += [f"data node {name} cannot be searched: answers lack what it has" for name in nodes_away]
     if not all(part.ok for part in (receive, store, search) if part is not None):
         return Health("failing", receive, store, search, warnings)
     return Health("warning" if warnings else "ok", receive, store, search, warnings)

@@ -26,11 +26,13 @@ METRICS_RESPONSES: Responses = {
 @router.get("/health", responses=HEALTH_RESPONSES)
 async def show_health(context: Context) -> JsonAnswer:
     """Whether Rhapsode can receive, store and search."""
-    search = await judge_searching(context.health_engine, HEALTH_TIMEOUT_S)
+    search, away = await asyncio.gather(
+        judge_searching(context.health_engine, HEALTH_TIMEOUT_S), context.presence.troubles()
+    )
     data_dir = context.options.data_dir
     journals = None if data_dir is None else await asyncio.to_thread(read_journals, data_dir)
     filters = None if data_dir is None else await asyncio.to_thread(read_filters, data_dir)
-    health = judge(journals, search, filters=filters, ui_trouble=context.ui_trouble)
+    health = judge(journals, search, filters=filters, ui_trouble=context.ui_trouble, nodes_away=away)
     return JsonAnswer(health, 503 if health.status == "failing" else 200, {"Cache-Control": "no-store"})
 
 

@@ -32,10 +32,11 @@ def show_status(
     """Show what comes in, what waits, what is stored, and how long the disk lasts. Takes two seconds."""
     from rhapsode.look.database import look_at_database
     from rhapsode.look.machine import look_at_machine
+    from rhapsode.look.nodes import look_at_nodes
     from rhapsode.look.status import status
 
     settings = load_settings({"data_dir": data_dir, "database_url": database_url}, config)
-    found = status(settings, look_at_machine(settings), look_at_database(settings))
+    found = status(settings, look_at_machine(settings), look_at_database(settings), look_at_nodes(settings))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -76,6 +77,7 @@ def _examine(given: Mapping[str, Any], config: Path | None) -> "list[Finding]":
     from rhapsode.look.doctor import examine
     from rhapsode.look.finding import Finding
     from rhapsode.look.machine import look_at_machine
+    from rhapsode.look.nodes import look_at_nodes
 
     try:
         settings = load_settings(given, config)
@@ -85,7 +87,8 @@ def _examine(given: Mapping[str, Any], config: Path | None) -> "list[Finding]":
         advice = "correct it; docs/settings.md lists every setting"
         return [Finding("settings", "problem", str(error), advice)]
     database = look_at_database(settings, with_senders=True)
-    return examine(settings, machine, database, examine_ports(settings, machine), time.time_ns() // 1000)
+    ports, nodes = examine_ports(settings, machine), look_at_nodes(settings)
+    return examine(settings, machine, database, ports, time.time_ns() // 1000, nodes)
 
 
 def _print(findings: "list[Finding]") -> None:

@@ -1,6 +1,6 @@
 """`rhapsode doctor`: from what was seen to what is wrong and what to do. Pure: looks at nothing itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from capture.stats import Outcome
 from capture.store.senders import Sender
@@ -9,6 +9,7 @@ from rhapsode.look.filters import examine_filters
 from rhapsode.look.finding import Finding
 from rhapsode.look.forecast import days_until_full
 from rhapsode.look.machine import MachineLook
+from rhapsode.look.nodes import NodeLook, examine_nodes
 from rhapsode.look.status import growths
 from rhapsode.look.words import days, duration, in_bytes
 from rhapsode.settings import Settings
@@ -33,7 +34,12 @@ _TOO_OLD = (
 
 
 def examine(
-    settings: Settings, machine: MachineLook, database: DatabaseLook, ports: list[Finding], now_us: int
+    settings: Settings,
+    machine: MachineLook,
+    database: DatabaseLook,
+    ports: list[Finding],
+    now_us: int,
+    nodes: Sequence[NodeLook] = (),
 ) -> list[Finding]:
     """Every finding, in the order of a packet's way. `ports` are those of `examine_ports`."""
     return [
@@ -45,6 +51,7 @@ def examine(
         *examine_filters(machine.filters, now_us),
         _aside(machine),
         *_database(machine, database),
+        *examine_nodes(nodes),
         *_senders(machine, database, now_us),
         *_retention(machine, database, now_us),
         _disk(settings, machine, database, now_us),

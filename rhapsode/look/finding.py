@@ -12,7 +12,7 @@ class Finding:
 
     check: str
     """A short stable word for scripts: `settings`, `running`, `receiving`, `api`, `database`, `schema`,
-    `journal`, `worker`, `filters`, `aside`, `drops`, `senders`, `retention`, `disk`."""
+    `nodes`, `journal`, `worker`, `filters`, `aside`, `drops`, `senders`, `retention`, `disk`."""
     state: State
     """`note`: worth knowing, nothing to be done at once; it does not count against the exit status."""
     words: str

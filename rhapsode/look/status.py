@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,16 @@ from capture.stats import Outcome
 from rhapsode.look.database import DatabaseLook
 from rhapsode.look.forecast import LEAST_US, Growth, days_until_full, growth
 from rhapsode.look.machine import MachineLook
+from rhapsode.look.nodes import NodeLook
 from rhapsode.settings import Settings
 
 Json = dict[str, Any]
 """Values that JSON has. Names are only ever added: scripts read them."""
 
 
-def status(settings: Settings, machine: MachineLook, database: DatabaseLook) -> Json:
+def status(
+    settings: Settings, machine: MachineLook, database: DatabaseLook, nodes: Sequence[NodeLook] = ()
+) -> Json:
     """Everything that is known; None for what is not."""
     now_us = time.time_ns() // 1000
     return {
@@ -30,6 +34,7 @@ def status(settings: Settings, machine: MachineLook, database: DatabaseLook) -> 
         "aside": machine.aside,
         "filters": _filters(machine, now_us),
         "database": _database(database),
+        "nodes": [{"name": node.name, "error": node.error or None} for node in nodes],
         "classes": _classes(settings, database, now_us),
         "disk": _disk(settings, machine, database, now_us),
     }

@@ -125,6 +125,10 @@ def _classes(classes: list[Json]) -> RenderableType:
 
 def _foot(status: Json) -> Text:
     lines = [_disk(status["disk"], status["database"]), _database(status)]
+    for node in status["nodes"]:
+        if node["error"]:
+            words = f"node      {node['name']} cannot be searched: {printable(node['error'])}"
+            lines.append(Text(words, style="yellow"))
     if status["aside"]:
         words = f"aside     {status['aside']:,} packets: see rhapsode journal aside list"
         lines.append(Text(words, style="yellow"))

@@ -136,3 +136,17 @@ def test_setting_that_is_none_is_wrong(tmp_path: Path) -> None:
 
     assert status == 1
     assert "retention.call" in wrong(report)["settings"]
+
+
+def test_data_node_that_is_away_is_told_by_both(tmp_path: Path) -> None:
+    config = tmp_path / "rhapsode.toml"
+    config.write_text('[nodes.far]\nurl = "postgresql://u:hunter2@127.0.0.1:1/x"\n')
+    given = ("--data-dir", tmp_path / "data", "--config", config)
+
+    _, shown = look("status", *given)
+    _, report = look("doctor", *given)
+
+    ((name, error),) = [(node["name"], node["error"]) for node in shown["nodes"]]
+    assert name == "far"
+    assert "hunter2" not in error
+    assert words(report, "nodes") == f"data node far cannot be searched: {error}"

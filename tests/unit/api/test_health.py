@@ -50,6 +50,13 @@ def test_script_that_fails_is_a_warning_until_it_has_not_failed_for_a_while() ->
     assert (later.status, later.warnings) == ("ok", [])
 
 
+def test_data_node_that_is_away_is_a_warning_and_no_failure() -> None:
+    health = judge([a_journal()], SEARCHING, NOW_US, nodes_away=["far"])
+
+    words = "data node far cannot be searched: answers lack what it has"
+    assert (health.status, health.warnings) == ("warning", [words])
+
+
 def test_intake_that_does_not_run_cannot_receive() -> None:
     health = judge([a_journal(has_intake=False)], SEARCHING, NOW_US)
 

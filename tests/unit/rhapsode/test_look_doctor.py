@@ -16,6 +16,7 @@ from rhapsode.look.database import DatabaseLook
 from rhapsode.look.doctor import examine
 from rhapsode.look.finding import Finding, as_json, is_well
 from rhapsode.look.machine import DiskLook, MachineLook, Rates
+from rhapsode.look.nodes import NodeLook
 from rhapsode.settings import Settings
 
 NOW_US = 1_800_000_000_000_000
@@ -243,3 +244,15 @@ def test_disk_of_a_database_elsewhere_is_not_guessed_at() -> None:
     machine = a_machine(disk=DiskLook(Path("/data"), 100 * GB, 4 * GB, 2 * GB))
 
     assert problems(machine, database_url="postgresql://db/x") == set()
+
+
+def test_data_node_that_is_away_is_worth_a_note_with_what_to_do() -> None:
+    nodes = [NodeLook("near"), NodeLook("far", error="the connection is lost")]
+
+    findings = examine(Settings(), a_machine(), WELL, [], NOW_US, nodes)
+
+    far, near = [each for each in findings if each.check == "nodes"]
+    assert (near.state, near.words) == ("ok", "data nodes answer: near")
+    assert (far.state, far.words) == ("note", "data node far cannot be searched: the connection is lost")
+    assert "nodes.far.url" in far.advice
+    assert is_well(findings)

@@ -12,6 +12,7 @@ from capture.stats import Outcome
 from capture.store.survey import StoredClass
 from rhapsode.look.database import DatabaseLook
 from rhapsode.look.machine import DiskLook, MachineLook, Rates
+from rhapsode.look.nodes import NodeLook
 from rhapsode.look.status import status
 from rhapsode.look.table import render
 from rhapsode.settings import Settings
@@ -128,3 +129,12 @@ def test_error_of_the_database_and_packets_set_aside_are_shown() -> None:
 
     assert "connection refused" in page
     assert "aside     2 packets" in page
+
+
+def test_data_node_that_is_away_is_shown() -> None:
+    nodes = [NodeLook("near"), NodeLook("far", error="gone")]
+    found = status(Settings(), a_machine(rates=RATES), WELL, nodes)
+
+    assert found["nodes"] == [{"name": "near", "error": None}, {"name": "far", "error": "gone"}]
+    assert "node      far cannot be searched: gone" in shown(found)
+    assert "near" not in shown(found)
