@@ -16,6 +16,7 @@ CaptureError
 │   └── PayloadCorrupt
 ├── ScriptError
 ├── PcapError
+├── ImportStopped
 ├── ImportRefused
 │   ├── LabelRefused
 │   ├── NoSuchImport
@@ -110,6 +111,10 @@ class PcapError(CaptureError):
         super().__init__(words)
         self.reason = reason
         """`unreadable`, `foreign` (no capture at all), `cut` (in the middle of a packet) or `broken`."""
+
+
+class ImportStopped(CaptureError):
+    """An import was told to stop before its end."""
 
 
 class ImportRefused(CaptureError):

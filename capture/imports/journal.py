@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from capture.errors import ImportBusy, ImportRefused, JournalError, JournalFull
+from capture.errors import ImportBusy, ImportRefused, ImportStopped, JournalError, JournalFull
 from capture.imported import JOURNAL_NAME
 from capture.journal.directory import WRITE_LOCK, is_locked, lock, make_directory
 from capture.journal.figures import (
@@ -32,6 +32,10 @@ from capture.stats import WORKER_OUTCOMES
 _LOOK_S: Final = 0.1
 _SEGMENTS: Final = 8
 """So many make up the journal: what has been stored is given back a segment at a time."""
+
+
+Stop = Callable[[], bool]
+"""Whether the import is to stop, asked now and then."""
 
 
 class Outcomes(NamedTuple):
@@ -61,8 +65,8 @@ class ImportJournal:
         """Number of the last record."""
         return self._writer.last_number
 
-    def append(self, arrivals: Sequence[Arrival]) -> int:
-        """All of them; waits for room. JournalFull when there is none for too long.
+    def append(self, arrivals: Sequence[Arrival], stop: Stop) -> None:
+        """All of them; waits for room. JournalFull when there is none for too long, ImportStopped.
 
         The number of those appended then is `last_number` less what it was before.
         """
@@ -79,18 +83,19 @@ class ImportJournal:
                     "the journal of imports is full, and nothing of it is stored: is the database there, and"
                     " `rhapsode up`, or a worker for the journal `import`? Or the disk is full"
                 )
+            elif stop():
+                raise ImportStopped("the import was stopped")
             else:
                 time.sleep(_LOOK_S)
                 self._writer.sync()
-        return len(arrivals)
 
     def sync(self) -> None:
         """Return when all that was appended is on disk."""
         self._writer.sync()
         self._words[IntakeFigure.SYNCED_US] = self._writer.synced_us
 
-    def outcomes(self, wait_s: float) -> Outcomes | None:
-        """What became of all that was appended; None when it is not stored within `wait_s`."""
+    def outcomes(self, wait_s: float, stop: Stop) -> Outcomes | None:
+        """What became of all that was appended; None when that is not known within `wait_s`, or at a stop."""
         appended = self._writer.last_number - self._first
         give_up = time.monotonic() + wait_s
         while self._before is not None:
@@ -98,7 +103,7 @@ class ImportJournal:
             if sum(ended.values()) >= appended:
                 written = ended.pop("written")
                 return Outcomes(written, {name: count for name, count in ended.items() if count})
-            if time.monotonic() > give_up:
+            if time.monotonic() > give_up or stop():
                 return None
             time.sleep(_LOOK_S)
         return None

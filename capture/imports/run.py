@@ -4,6 +4,7 @@ Before the first packet the label is on disk, before the answer all packets are.
 leaves what it had brought so far, under its label.
 """
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO, Final
 
 from pydantic import Field
 
-from capture.errors import JournalError, PcapError
+from capture.errors import ImportStopped, JournalError, PcapError
 from capture.imported import (
     ImportReport,
     check_label,
@@ -21,7 +22,7 @@ from capture.imported import (
     reports_directory,
     write_report,
 )
-from capture.imports.journal import ImportJournal, Outcomes, open_import_journal
+from capture.imports.journal import ImportJournal, Outcomes, Stop, open_import_journal
 from capture.imports.task import ImportResult
 from capture.imports.traffic import Progress, Traffic, first_error
 from capture.journal.record import Arrival, Carrier
@@ -54,11 +55,14 @@ class ImportJob(Part):
     imports: ImportSettings = Field(default=ImportSettings())
 
 
-def run_import(job: ImportJob, file: BinaryIO, progress: Progress | None = None) -> ImportResult:
+def run_import(
+    job: ImportJob, file: BinaryIO, progress: Progress | None = None, stop: Stop = lambda: False
+) -> ImportResult:
     """Import a file. PcapError when it is no capture at all; ImportRefused when the label is none, or another
     import is going on.
 
-    `progress` is told the bytes of the file that have been read.
+    `progress` is told the bytes of the file that have been read; half of them where it is read twice.
+    An import that is told to stop keeps what it has brought, and says so as its error.
     """
     if job.label:
         check_label(job.label)
@@ -66,16 +70,21 @@ def run_import(job: ImportJob, file: BinaryIO, progress: Progress | None = None)
     if error is not None:
         raise error
     with open_import_journal(job.data_dir, job.journal, job.imports) as journal:
-        return _Import(job, file, journal).run(progress)
+        return _Import(job, file, journal, progress, stop).run()
 
 
 class _Import:
     """One import, while it has the journal."""
 
-    def __init__(self, job: ImportJob, file: BinaryIO, journal: ImportJournal) -> None:
+    def __init__(
+        self, job: ImportJob, file: BinaryIO, journal: ImportJournal, progress: Progress | None, stop: Stop
+    ) -> None:
         self._job = job
         self._file = file
+        self._file_bytes = file.seek(0, os.SEEK_END)
         self._journal = journal
+        self._progress = progress
+        self._stop = stop
         self._reports = reports_directory(job.data_dir)
         number = self._number()
         label = job.label or made_up_label(job.name, number)
@@ -83,7 +92,7 @@ class _Import:
         self._began = journal.last_number
         self._batch: list[Arrival] = []
 
-    def run(self, progress: Progress | None) -> ImportResult:
+    def run(self) -> ImportResult:
         job, report = self._job, self._report
         now_us = time.time_ns() // 1000
         shift_us = self._shift_us(now_us) if job.to_now else 0
@@ -91,15 +100,29 @@ class _Import:
         traffic = Traffic(now_us, since, job.hep.max_payload_bytes, shift_us)
         result = ImportResult(report)
         try:
-            self._bring(traffic, progress)
-        except (PcapError, JournalError) as error:
+            self._bring(traffic)
+        except (PcapError, JournalError, ImportStopped) as error:
             result.error = str(error)
             result.is_file_broken = isinstance(error, PcapError)
         self._end(traffic, result)
-        outcomes = self._journal.outcomes(job.imports.wait_s) if report.inserted else Outcomes(0, {})
+        wait_s = job.imports.wait_s
+        outcomes = self._journal.outcomes(wait_s, self._stop) if report.inserted else Outcomes(0, {})
         if outcomes is not None:
             self._count(outcomes, result)
         return result
+
+    def _tell_first(self, read_bytes: int) -> None:
+        """Of a file that is read twice, for the first time."""
+        self._go_on(read_bytes // 2)
+
+    def _tell(self, read_bytes: int) -> None:
+        self._go_on((self._file_bytes + read_bytes) // 2 if self._job.to_now else read_bytes)
+
+    def _go_on(self, done_bytes: int) -> None:
+        if self._stop():
+            raise ImportStopped("the import was stopped")
+        if self._progress is not None:
+            self._progress(done_bytes)
 
     def _number(self) -> int:
         """The moment, unless the clock has been set back since the last import."""
@@ -111,18 +134,19 @@ class _Import:
         traffic = Traffic(now_us, FOR_EVER, self._job.hep.max_payload_bytes)
         newest_us = 0
         try:
-            for taken in traffic.packets(self._file, self._job.name):
+            for taken in traffic.packets(self._file, self._job.name, self._tell_first):
                 newest_us = max(newest_us, taken.time_us)
-        except PcapError:
-            # It is met again, and told, when the file is read for good.
+        except (PcapError, ImportStopped):
+            # Both are met again, and told, when the file is read for good.
             pass
         return now_us - newest_us if newest_us else 0
 
-    def _bring(self, traffic: Traffic, progress: Progress | None) -> None:
+    def _bring(self, traffic: Traffic) -> None:
         report = self._report
         number, now_us = report.number, time.time_ns() // 1000
+        self._tell(0)
         try:
-            for taken in traffic.packets(self._file, self._job.name, progress):
+            for taken in traffic.packets(self._file, self._job.name, self._tell):
                 peer = peer_of(number, taken.frame_us)
                 self._batch.append((now_us, Carrier.IMPORT, peer, 0, taken.packet))
                 report.first_us = min(report.first_us or taken.time_us, taken.time_us)
@@ -130,10 +154,12 @@ class _Import:
                 if len(self._batch) >= _BATCH:
                     self._append()
                     now_us = time.time_ns() // 1000
-        except PcapError:
+        except (PcapError, ImportStopped):
             self._append()
             raise
         self._append()
+        if self._progress is not None:
+            self._progress(self._file_bytes)
 
     def _append(self) -> None:
         if self._batch:
@@ -141,7 +167,7 @@ class _Import:
                 # A label without packets does no harm; packets without a label could not be found by it.
                 write_report(self._reports, self._report)
             batch, self._batch = self._batch, []
-            self._journal.append(batch)
+            self._journal.append(batch, self._stop)
 
     def _end(self, traffic: Traffic, result: ImportResult) -> None:
         """Everything on disk, the packets before what is said of them."""

@@ -33,7 +33,7 @@ MOST_KINDS: Final = 50
 """Of reasons and of what is passed over; further ones are counted together."""
 
 Progress = Callable[[int], None]
-"""Told, now and then, how many bytes of the file have been read."""
+"""Told, now and then, how many bytes of the file have been read. What it raises ends the reading."""
 
 PROGRESS_FRAMES: Final = 512
 _UDP: Final = 17

@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import getpass
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,8 +22,12 @@ from rhapsode.settings import Settings, load_settings
 from rhapsode.terminal import printable
 
 if TYPE_CHECKING:
+    from capture.imports.journal import Stop
     from capture.imports.task import ImportResult
     from capture.imports.traffic import Progress as Told
+
+_STOPPED = 130
+"""Exit status of a command that Ctrl-C has ended."""
 
 EXAMPLE = "Example: rhapsode import calls.pcap --now --label ticket-4711"
 
@@ -64,12 +69,44 @@ def import_files(
     elif delete:
         _delete(settings, delete)
     else:
-        failed = [path for path in files or [] if not _import(settings, path, label, to_now=now)]
-        if failed:
-            raise typer.Exit(1)
+        _import_all(settings, files or [], label, to_now=now)
 
 
-def _import(settings: Settings, path: Path, label: str, *, to_now: bool) -> bool:
+def _import_all(settings: Settings, files: list[Path], label: str, *, to_now: bool) -> None:
+    failed = False
+    with _told_to_stop() as stop:
+        for path in files:
+            failed |= not _import(settings, path, label, stop, to_now=to_now)
+            if stop():
+                raise typer.Exit(_STOPPED)
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _told_to_stop() -> "Iterator[Stop]":
+    """Whether Ctrl-C or SIGTERM has come; a second one ends the process at once."""
+    told = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def tell(*_: object) -> None:
+        nonlocal told
+        told = True
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, tell)
+    try:
+        yield lambda: told
+    finally:
+        restore()
+
+
+def _import(settings: Settings, path: Path, label: str, stop: "Stop", *, to_now: bool) -> bool:
     """Whether all of the file could be read; what could not is said."""
     from capture.errors import ImportRefused, PcapError
     from capture.imports.run import ImportJob, run_import
@@ -95,7 +132,7 @@ def _import(settings: Settings, path: Path, label: str, *, to_now: bool) -> bool
     try:
         # The file is read as whoever gives it, and what is written belongs to the service.
         with open_capture(path) as file, as_owner_of(settings.data_dir), _progress(path) as progress:
-            result = run_import(job, file, progress)
+            result = run_import(job, file, progress, stop)
     except (PcapError, ImportRefused) as error:
         typer.echo(f"rhapsode: {error}", err=True)
         return False
@@ -134,7 +171,9 @@ def _list(settings: Settings) -> None:
 
     for report in read_reports(reports_directory(settings.data_dir)):
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(report.number // 1_000_000))
-        line = f"{report.label}  {when}  {report.inserted} packets"
+        # Of one that was broken off nobody knows how many there are.
+        count = report.inserted if report.ended_us else "?"
+        line = f"{report.label}  {when}  {count} packets"
         line += f"  {printable(report.file)}  by {printable(report.by)}"
         if report.deleted_us:
             line += f"  deleted by {printable(report.deleted_by)}"

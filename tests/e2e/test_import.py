@@ -2,8 +2,11 @@
 
 import os
 import pty
+import re
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +202,29 @@ def test_progress_is_shown_on_a_terminal(running: Rhapsode, tmp_path: Path) -> N
         os.close(ours)
     assert process.returncode == 0
     assert b"importing" in shown
+
+
+def test_command_that_is_broken_off_says_what_it_brought(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    path = a_file(tmp_path / "long.pcap", sip_frames(9000))
+    # Nothing stores, so that it waits in the middle.
+    little = {"RHAPSODE_IMPORTS__JOURNAL_BYTES": "1048576", "RHAPSODE_JOURNAL__MIN_FREE_BYTES": "1"}
+
+    with Rhapsode("import", path, path, "--data-dir", data_dir, "--label", "half", extra=little) as importing:
+        reports = data_dir / "journal" / "import" / "reports"
+        while not any(reports.glob("*.json")):
+            assert importing.process.poll() is None, importing.output
+            time.sleep(0.01)
+        importing.process.send_signal(signal.SIGINT)
+        assert importing.process.wait(30) == 130
+
+    output = importing.output.splitlines()
+    assert re.fullmatch(r"long\.pcap: [1-9][0-9]* packets imported, label half", output[0])
+    assert output[-1] == "rhapsode: the import was stopped; what was before is imported"
+    assert len(output) == 3
+    listed = run("import", "--list", "--data-dir", data_dir).stdout
+    assert listed.count("the import was stopped") == 1
 
 
 @pytest.mark.parametrize(

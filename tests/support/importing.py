@@ -1,7 +1,7 @@
 """Capture files for tests of imports, and what came of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,20 @@ def sip_frames(count: int) -> list[bytes]:
     return [ipv4(udp(a_message(number))) for number in range(1, count + 1)]
 
 
-def import_file(data_dir: Path, path: Path, **given: Any) -> ImportResult:
+def import_file(
+    data_dir: Path,
+    path: Path,
+    progress: Callable[[int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    **given: Any,
+) -> ImportResult:
     """As the account that runs the test, without waiting for anything to be stored."""
     data_dir.mkdir(exist_ok=True)
     imports = {"wait_s": 0, "stalled_s": 0.3, **given.pop("imports", {})}
     job = {"name": path.name, "by": "admin", "data_dir": data_dir, "imports": imports}
     job["journal"] = {"min_free_bytes": 1}
     with path.open("rb") as file:
-        return run_import(ImportJob.model_validate({**job, **given}), file)
+        return run_import(ImportJob.model_validate({**job, **given}), file, progress, stop)
 
 
 def records_of(data_dir: Path) -> list[Record]:

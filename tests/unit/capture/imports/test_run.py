@@ -364,6 +364,75 @@ def test_import_that_finds_no_room_keeps_what_it_brought_and_says_so(tmp_path: P
     assert report.last_record == kept
 
 
+def test_import_that_is_told_to_stop_keeps_what_it_brought_and_says_so(tmp_path: Path) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(3000))
+    read: list[int] = []
+
+    result = import_file(tmp_path / "data", path, read.append, lambda: len(read) == 3)
+
+    kept = len(records_of(tmp_path / "data"))
+    # It is told of every 512th frame before it takes that.
+    assert result.report.inserted == kept == 3 * 512 - 1
+    assert (result.error, result.is_file_broken) == ("the import was stopped", False)
+    (report,) = read_reports(reports_directory(tmp_path / "data"))
+    assert (report.error, report.last_record) == (result.error, kept)
+
+
+def test_import_that_waits_for_room_is_stopped(tmp_path: Path) -> None:
+    message = a_message() + os.urandom(1000)
+    path = a_file(tmp_path / "a.pcap", [ipv4(udp(message))] * 2000, [NOW_US] * 2000)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(records_of(tmp_path / "data")))
+        return asked[-2:-1] == asked[-1:] and asked[-1] > 0
+
+    imports = {"journal_bytes": 1024 * 1024, "stalled_s": 60}
+    result = import_file(tmp_path / "data", path, stop=stop, imports=imports)
+
+    assert result.error == "the import was stopped"
+    assert result.report.inserted == asked[-1]
+
+
+def test_import_that_was_told_to_stop_before_it_began_is_one_of_nothing(tmp_path: Path) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(3))
+
+    for to_now in (False, True):
+        result = import_file(tmp_path / "data", path, stop=lambda: True, to_now=to_now)
+
+        assert (result.report.inserted, result.error) == (0, "the import was stopped")
+    assert not list(read_reports(reports_directory(tmp_path / "data")))
+
+
+def test_stop_after_the_last_packet_ends_only_the_waiting(tmp_path: Path) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(3))
+    told: list[int] = []
+
+    result = import_file(
+        tmp_path / "data",
+        path,
+        told.append,
+        lambda: told[-1:] == [path.stat().st_size],
+        imports={"wait_s": 600},
+    )
+
+    assert (result.report.inserted, result.error, result.is_stored) == (3, "", False)
+
+
+@pytest.mark.parametrize("to_now", [False, True])
+def test_progress_rises_from_the_beginning_to_the_size_of_the_file(tmp_path: Path, to_now: bool) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(4000))
+    told: list[int] = []
+
+    import_file(tmp_path / "data", path, told.append, to_now=to_now)
+
+    size = path.stat().st_size
+    assert told == sorted(told)
+    assert told[0] < size // 2
+    assert told[-1] == size
+    assert len([each for each in told if each < size // 2]) > 2
+
+
 def test_another_import_is_waited_for_by_whoever_asks(tmp_path: Path) -> None:
     path = a_file(tmp_path / "a.pcap", sip_frames(1))
     import_file(tmp_path / "data", path)
