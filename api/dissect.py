@@ -17,8 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from api import bounded
-from api.export.captured import SCTP, TCP, TLS, WS, Captured
-from api.export.pcap import FILE_HEADER, MOST_BYTES, PcapWriter
+from api.export.captured import TCP, UDP, Captured
+from api.export.pcap import FILE_HEADER, PcapWriter, carrier_of
 from api.settings import TsharkSettings
 from capture.media.rtcp import is_binary_rtcp
 
@@ -28,7 +28,8 @@ MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _READ_BYTES: Final = 65_536
 _NOBODY: Final = "nobody"
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-_STREAMS: Final = frozenset([TCP, TLS, WS])
+_BY_PORT: Final = {TCP: "tcp", UDP: "udp"}
+"""What tshark can be told of by port. SIP over SCTP it knows by its first line alone."""
 
 
 class Undissected(Exception):
@@ -107,11 +108,9 @@ class Tshark:
 def arguments_for(message: Captured) -> list[str]:
     """The command line but for the program: JSON, of a capture on standard input, asking no name server."""
     arguments = ["-Q", "-n", "-l", "-r", "-", "-T", "json", "--no-duplicate-keys"]
-    if message.is_sip and message.ip_protocol == SCTP:
+    transport, protocol = _BY_PORT.get(carrier_of(message)), protocol_of(message)
+    if transport is None:
         return arguments
-    is_stream = message.is_sip and message.ip_protocol in _STREAMS
-    transport = "tcp" if is_stream or len(message.payload) > MOST_BYTES - 28 else "udp"
-    protocol = protocol_of(message)
     for port in dict.fromkeys((message.source.port, message.destination.port)):
         if 0 < port < 65_536:
             arguments += ["-d", f"{transport}.port=={port},{protocol}"]

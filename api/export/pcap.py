@@ -95,13 +95,12 @@ class PcapWriter:
 
     def _packets(self, message: Captured, addresses: _Ends) -> tuple[int, Iterable[tuple[bytes, int]]]:
         """The IP protocol, and each packet of it with the number of bytes that its end lacks."""
-        if message.is_sip and message.ip_protocol == SCTP:
-            return SCTP, self._sctp(message)
-        is_stream = message.is_sip and message.ip_protocol in (TCP, TLS, WS)
-        # What no datagram can hold was sent by no datagram, whatever its sender says.
-        if is_stream or len(message.payload) > _MOST_UDP:
-            return TCP, self._tcp(message, addresses)
-        return UDP, [(_udp(message, addresses), 0)]
+        protocol = carrier_of(message)
+        if protocol == SCTP:
+            return protocol, self._sctp(message)
+        if protocol == TCP:
+            return protocol, self._tcp(message, addresses)
+        return protocol, [(_udp(message, addresses), 0)]
 
     def _tcp(self, message: Captured, addresses: _Ends) -> Iterator[tuple[bytes, int]]:
         flow, payload = (message.source, message.destination), message.payload
@@ -136,6 +135,16 @@ class PcapWriter:
         flow = message.source, message.destination
         # Readers tell associations by tag and ports alone, whatever the addresses.
         return self._associations.setdefault(flow, _Direction(tag=len(self._associations) + 1))
+
+
+def carrier_of(message: Captured) -> int:
+    """The IP protocol that a message stands in: TCP, UDP or SCTP."""
+    if message.is_sip and message.ip_protocol == SCTP:
+        return SCTP
+    if message.is_sip and message.ip_protocol in (TCP, TLS, WS):
+        return TCP
+    # What no datagram can hold was sent by no datagram, whatever its sender says.
+    return TCP if len(message.payload) > _MOST_UDP else UDP
 
 
 def _udp(message: Captured, addresses: _Ends) -> bytes:
