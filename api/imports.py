@@ -117,13 +117,19 @@ class Imports:
         return answer
 
     async def _run(self, task: Import | Removal, descriptors: Sequence[int]) -> Answer:
-        self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "capture.imports"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=tuple(descriptors),
-            limit=_LONGEST_ANSWER,
-        )
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "capture.imports"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=tuple(descriptors),
+                limit=_LONGEST_ANSWER,
+            )
+        except OSError as error:
+            log.error("the process that imports cannot be started: %s", error)
+            raise ImportsUnavailable(
+                "the process that imports cannot be started: the log says why"
+            ) from error
         assert process.stdin is not None  # noqa: S101 (asked for above)
         assert process.stdout is not None  # noqa: S101
         try:

@@ -67,7 +67,7 @@ async def received_file(
         form = _Form(part, limit_bytes)
         try:
             parser = MultipartParser(boundary, form.callbacks())
-            async for chunk in _chunks(request):
+            async for chunk in _chunks(request, limit_bytes):
                 parser.write(chunk)
                 await form.save(file, directory, journal)
             parser.finalize()
@@ -81,8 +81,10 @@ async def received_file(
         yield Upload(file, form.file_name, form.fields)
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    """Of a body that need not say how long it is, and may say nothing in as many bytes as it likes."""
     stream = request.stream()
+    received = 0
     while True:
         try:
             async with asyncio.timeout(STALLED_S):
@@ -91,6 +93,9 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
             raise RequestError("the request's body did not come") from error
         if chunk is None:
             return
+        received += len(chunk)
+        if received > limit_bytes + _FORM_BYTES:
+            raise BodyTooLarge(limit_bytes)
         yield chunk
 
 

@@ -1,5 +1,6 @@
 """Importing by HTTP: who may, what is answered, and what is in the journal then. No worker stores it here."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -252,3 +253,19 @@ async def test_journal_without_room_is_an_error_that_says_what_was_imported(tmp_
     assert answer.status_code == 503
     assert answer.json()["message"].startswith("the journal of imports is full")
     assert answer.json()["data"]["inserted"] == len(packets_of(tmp_path))
+
+
+async def test_machine_that_can_start_no_process_is_an_error_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_file(tmp_path / "a.pcap", sip_frames(1))
+
+    async with importing(tmp_path) as api:
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+        answer = await upload(api, path)
+        monkeypatch.undo()
+        again = await upload(api, path)
+
+    assert answer.status_code == 503
+    assert answer.json()["message"] == "the process that imports cannot be started: the log says why"
+    assert again.status_code == 201

@@ -133,6 +133,21 @@ async def test_file_longer_than_allowed_is_refused_by_what_it_says_and_by_what_c
     assert (await send(tmp_path, a_form(bytes(LIMIT)))).json()["name"] == "calls.pcap"
 
 
+@pytest.mark.parametrize("form", [b"\r\n", a_form(b"x") + b"\r\n"], ids=["before", "behind"])
+async def test_body_that_never_ends_beside_its_file_is_refused(tmp_path: Path, form: bytes) -> None:
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield form
+        while sent < 100 * LIMIT:
+            sent += 60_000
+            yield b"\r\n" * 30_000
+
+    assert (await send(tmp_path, body())).json()["error"] == "BodyTooLarge"
+    assert sent < LIMIT + 200_000
+
+
 @pytest.mark.parametrize(
     ("given_name", "name"),
     [
