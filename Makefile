@@ -4,10 +4,12 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCUST := $(VENV)/locust/.installed
+LOCUST_LOCK := tests/benchmarks/load/requirements.lock
 PYTEST_ARGS ?=
 UP_ARGS ?=
 
-.PHONY: help install up test check chaos bench format lock
+.PHONY: help install up test check chaos bench bench-api format lock
 
 # A virtual environment holds absolute paths: one that was moved, or whose Python has gone, is made anew.
 ifneq ($(shell $(BIN)/python -c 'print(open("$(STAMP)").read().strip())' 2> /dev/null),$(CURDIR))
@@ -15,7 +17,7 @@ ifneq ($(shell $(BIN)/python -c 'print(open("$(STAMP)").read().strip())' 2> /dev
 endif
 
 help:  ## this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(STAMP)  ## install what is missing, then start everything (more options: make up UP_ARGS="--hep 0.0.0.0:9060")
 	@exec $(BIN)/rhapsode up $(UP_ARGS)
@@ -36,6 +38,9 @@ chaos: $(STAMP)  ## every fault that can be made here, everything counted (15 mi
 bench: $(STAMP)  ## the figures of docs/performance.md beside their targets (15 minutes, needs cc; BENCH_ARGS="--quick")
 	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
+bench-api: $(LOCUST)  ## how fast the API answers, beside its targets (25 minutes, needs cc; BENCH_ARGS="--quick")
+	$(BIN)/python -m tests.benchmarks.load $(BENCH_ARGS)
+
 format: $(STAMP)  ## rewrite the files in the house format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -43,6 +48,7 @@ format: $(STAMP)  ## rewrite the files in the house format
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv" >&2; exit 1; }
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	echo locust | uv pip compile -q - --universal --python-version 3.11 --generate-hashes --no-header -o $(LOCUST_LOCK)
 
 install: $(STAMP)  ## only install, into .venv
 
@@ -65,3 +71,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
 	@echo "$(CURDIR)" > $@
+
+# An environment of its own: none of what it brings is needed, or wanted, beside the program.
+$(LOCUST): $(STAMP) $(LOCUST_LOCK)
+	$(BIN)/python -m venv --clear $(VENV)/locust
+	$(VENV)/locust/bin/pip install -q --disable-pip-version-check --require-hashes -r $(LOCUST_LOCK)
+	@touch $@

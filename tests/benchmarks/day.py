@@ -39,12 +39,12 @@ class Day(NamedTuple):
     seconds: float
 
 
-def load(database_url: str, messages: int, processes: int = PROCESSES) -> Day:
-    """Fill the last 24 hours; then what autovacuum would do in its time is done at once."""
+def load(database_url: str, messages: int, processes: int = PROCESSES, hours: int = HOURS) -> Day:
+    """Fill the last hours; then what autovacuum would do in its time is done at once."""
     started = time.monotonic()
     calls = max(1, int(messages / MESSAGES_PER_CALL))
     to_us = time.time_ns() // 1000 - 600_000_000
-    from_us = to_us - HOURS * 3_600_000_000
+    from_us = to_us - hours * 3_600_000_000
     spacing_us = (to_us - from_us) / calls
     share = -(-calls // processes)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
