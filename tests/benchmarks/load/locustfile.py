@@ -2,7 +2,7 @@
 
 Needs nothing but Locust, so that it runs in an environment of its own. Reads from the environment: QUESTIONS,
 a file of JSON objects, one a line (`kind`, `path`, `body`, `counted`); ANSWERS, the file to write; TOKEN;
-ONCE, where each question is to be asked once and in order; PAUSE_S, how long a user waits at most between two.
+ONCE, where each question is to be asked once and in order; PAUSE_S, the longest wait between two.
 
 ANSWERS gets one JSON array a line: kind, milliseconds from sending to the last byte, bytes, status (0: no
 answer), rows (as far as the answer says how many), why it is incomplete or null, and whether it counts.
