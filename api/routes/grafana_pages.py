@@ -6,6 +6,7 @@ Only where the settings name a Grafana. See docs/decisions/0009-other-servers.md
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
@@ -81,9 +82,16 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
     headers = onward_headers(request.headers.items())
     headers |= context.servers.grafana.credentials(is_admin=user.useradmin)
     query = onward_query(request.scope["query_string"])
-    async with server.deadline():
-        reply = await unless_gone(request, server.open(request.method, path, query, headers, body))
-    try:
+    async with AsyncExitStack() as unless_handed_on:
+
+        async def ask() -> Reply:
+            reply = await server.open(request.method, path, query, headers, body)
+            # At once: it may have come as nobody waits for it any more.
+            unless_handed_on.push_async_callback(reply.close)
+            return reply
+
+        async with server.deadline():
+            reply = await unless_gone(request, ask())
         returned = returned_headers(reply.headers)
         if (location := reply.headers.get("location")) is not None:
             own = f"{request.url.scheme}://{request.headers.get('host', '')}"
@@ -92,10 +100,8 @@ async def show_pages(request: Request, user: PageUser, context: Context) -> Resp
             if leads_to is None:
                 raise server.failed("redirects to another place, which is not followed")
             returned["location"] = leads_to
-    except UpstreamError:
-        await reply.close()
-        raise
-    answer = _Relayed(reply, returned, STREAM_TIMEOUTS * server.timeout_s)
+        answer = _Relayed(reply, returned, STREAM_TIMEOUTS * server.timeout_s)
+        unless_handed_on.pop_all()
     keep_page_login(request, answer, user, base)
     return answer
 

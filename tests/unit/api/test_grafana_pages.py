@@ -11,11 +11,16 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import Request, Response
 from starlette.types import Message
 
 from api.app import create_app
+from api.auth.caller import Caller
 from api.auth.page import COOKIE, LIFETIME_S
-from api.proxies.server import MAX_CONNECTIONS
+from api.context import ApiContext
+from api.proxies.grafana import Grafana
+from api.proxies.server import MAX_CONNECTIONS, Reply, Server
+from api.routes.grafana_pages import show_pages
 from api.settings import ApiOptions, GrafanaSettings, HttpSettings
 from tests.support.api import AWAY, Api, bearer
 from tests.support.http_server import HttpServer, Said, http_server
@@ -379,6 +384,52 @@ async def test_browsers_that_leave_before_the_answer_keep_no_connection_either(u
     await app.state.context.close()
 
     assert answer.status_code == 200
+
+
+class _Overtaking(Server):
+    """Whose answers come in the very moment in which those who have asked give up."""
+
+    asking: asyncio.Task[Response]
+
+    async def open(self, *asked: Any, **more: Any) -> Reply:
+        reply = await super().open(*asked, **more)
+        self.asking.cancel()
+        return reply
+
+
+class _Overtaken(Grafana):
+    """The Grafana behind it."""
+
+    def __init__(self, settings: GrafanaSettings) -> None:
+        super().__init__(settings)
+        self.overtaking = _Overtaking("Grafana", "grafana", settings, {})
+
+    @property
+    def server(self) -> Server:
+        return self.overtaking
+
+
+async def test_answer_that_comes_as_nobody_waits_any_more_is_given_up(upstream: HttpServer) -> None:
+    upstream.answers = lambda asked: Said(b"x", length=100, stalls_on=asyncio.Event())
+    context = ApiContext(ApiOptions(database_url=AWAY))
+    overtaken = _Overtaken(GrafanaSettings(url=upstream.url))
+    context.servers.grafana = overtaken
+    path = "/grafana/x"
+    scope = {"type": "http", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode()}
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    request = Request(scope | {"query_string": b"", "headers": []}, receive)
+    asking = asyncio.create_task(show_pages(request, Caller("bob", "user"), context))
+    overtaken.overtaking.asking = asking
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    await asyncio.wait_for(upstream.gone.wait(), 5)
+    await overtaken.overtaking.close()
+    await context.close()
 
 
 async def test_announced_answer_that_is_too_large_is_not_begun(api: Api, upstream: HttpServer) -> None:
