@@ -20,8 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import HTTPConnection
 
 from api.auth.caller import Caller
+from api.database import connect
 from api.errors import DatabaseError
 from api.peer import peer_of
+from api.settings import SearchSettings
 from api.tables import audit
 
 log = logging.getLogger(__name__)
@@ -181,6 +183,20 @@ async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Write entries in the connection's transaction."""
     if entries:
         await connection.execute(insert(audit), [msgspec.structs.asdict(entry) for entry in entries])
+
+
+def write_now(database_url: str, entries: Sequence[Entry]) -> None:
+    """The same in a transaction of its own; blocking, for commands. DatabaseError when that cannot be."""
+
+    async def run() -> None:
+        engine = connect(database_url, SearchSettings(pool_size=1))
+        try:
+            async with engine.begin() as connection:
+                await write(connection, entries)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
 
 
 def bounded(detail: Any) -> Any:

@@ -150,5 +150,6 @@ async def _check(database_url: str) -> None:
 def set_user_password(database_url: str, user: str, password: str) -> None:
     """Give the user a new password; AccountError in words when there is no such user."""
     from api.auth.accounts import set_password
+    from rhapsode.audited import commander
 
-    set_password(database_url, user, password)
+    set_password(database_url, user, password, commander())

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.audit import Entry, write
 from api.auth.caller import ADMIN_GROUP
 from api.auth.passwords import check_new_password, generate_password, hash_password
 from api.auth.tokens import KEY_BYTES
@@ -91,10 +92,10 @@ def ensure_admin(database_url: str, password: str | None) -> str | None:
     return _run(database_url, lambda connection: _ensure_admin(connection, password))
 
 
-def set_password(database_url: str, username: str, password: str) -> None:
+def set_password(database_url: str, username: str, password: str, by: str) -> None:
     """Give a user another password; blocking. AccountError in words when there is no such user, or for a
-    password that no user may choose."""
-    _run(database_url, lambda connection: _set_password(connection, username, password))
+    password that no user may choose. `by`: who does, for the audit."""
+    _run(database_url, lambda connection: _set_password(connection, username, password, by))
 
 
 async def _ensure_admin(connection: AsyncConnection, password: str | None) -> str | None:
@@ -116,7 +117,7 @@ async def _ensure_admin(connection: AsyncConnection, password: str | None) -> st
     return chosen if password is None else None
 
 
-async def _set_password(connection: AsyncConnection, username: str, password: str) -> None:
+async def _set_password(connection: AsyncConnection, username: str, password: str, by: str) -> None:
     check_new_password(password, username)
     changed = 0
     if _can_be_a_name(username):
@@ -129,6 +130,7 @@ async def _set_password(connection: AsyncConnection, username: str, password: st
         changed = (await connection.execute(statement)).rowcount
     if changed == 0:
         raise AccountError(f"there is no user {username!r}")
+    await write(connection, [Entry(by, "", "change user", username, {"has_new_password": True})])
 
 
 def new_guid() -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import codecs
-import getpass
 import signal
 import sys
 import time
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rhapsode.audited import an_entry, commander, note, note_in
 from rhapsode.commands.options import Config, DatabaseUrl, DataDir
 from rhapsode.errors import SettingsError
 from rhapsode.owner import as_owner_of
@@ -22,6 +22,8 @@ from rhapsode.settings import Settings, load_settings
 from rhapsode.terminal import printable
 
 if TYPE_CHECKING:
+    from api.audit import Entry
+    from capture.imported import ImportReport
     from capture.imports.journal import Stop
     from capture.imports.task import ImportResult
     from capture.imports.traffic import Progress as Told
@@ -73,14 +75,23 @@ def import_files(
 
 
 def _import_all(settings: Settings, files: list[Path], label: str, *, to_now: bool) -> None:
-    failed = False
+    failed, stopped = False, False
+    done: list[ImportResult] = []
     with _told_to_stop() as stop:
         for path in files:
-            failed |= not _import(settings, path, label, stop, to_now=to_now)
-            if stop():
-                raise typer.Exit(_STOPPED)
-    if failed:
-        raise typer.Exit(1)
+            result = _import(settings, path, label, stop, to_now=to_now)
+            failed |= result is None or bool(result.error)
+            done += [] if result is None else [result]
+            if stopped := stop():
+                break
+    note(settings, [_entry(each.report) for each in done])
+    if failed or stopped:
+        raise typer.Exit(_STOPPED if stopped else 1)
+
+
+def _entry(report: "ImportReport") -> "Entry":
+    detail = {"file": report.file, "inserted": report.inserted, "rejected": report.rejected}
+    return an_entry("import pcap", report.label, detail)
 
 
 @contextmanager
@@ -106,8 +117,10 @@ def _told_to_stop() -> "Iterator[Stop]":
         restore()
 
 
-def _import(settings: Settings, path: Path, label: str, stop: "Stop", *, to_now: bool) -> bool:
-    """Whether all of the file could be read; what could not is said."""
+def _import(
+    settings: Settings, path: Path, label: str, stop: "Stop", *, to_now: bool
+) -> "ImportResult | None":
+    """What it has come to, None where nothing could be imported; what could not is said."""
     from capture.errors import ImportRefused, PcapError
     from capture.imports.run import ImportJob, run_import
     from capture.pcap.files import open_capture
@@ -121,7 +134,7 @@ def _import(settings: Settings, path: Path, label: str, stop: "Stop", *, to_now:
     job = ImportJob(
         name=path.name,
         label=label,
-        by=f"{getpass.getuser()} (command line)",
+        by=commander(),
         to_now=to_now,
         data_dir=settings.data_dir,
         journal=settings.journal,
@@ -135,9 +148,9 @@ def _import(settings: Settings, path: Path, label: str, stop: "Stop", *, to_now:
             result = run_import(job, file, progress, stop)
     except (PcapError, ImportRefused) as error:
         typer.echo(f"rhapsode: {error}", err=True)
-        return False
+        return None
     _say(settings, path, result, runs=runs)
-    return not result.error
+    return result
 
 
 def _say(settings: Settings, path: Path, result: "ImportResult", *, runs: bool) -> None:
@@ -191,9 +204,9 @@ def _delete(settings: Settings, label: str) -> None:
 
     with as_owner_of(settings.data_dir):
         refuse_foreign(settings.data_dir)
-    by = f"{getpass.getuser()} (command line)"
     with usable_database(settings) as url, as_owner_of(settings.data_dir):
-        removed = asyncio.run(remove_import(url, settings.data_dir, label, by))
+        removed = asyncio.run(remove_import(url, settings.data_dir, label, commander()))
+        note_in(url, [an_entry("delete import", label, {"removed": removed})])
     typer.echo(f"{removed} messages of {label} deleted")
 
 

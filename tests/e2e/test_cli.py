@@ -1,6 +1,8 @@
 """The commands beside `up`, each run for real: the roles alone, passwd, send, packets set aside."""
 
 import http.client
+import os
+import pwd
 import signal
 import socket
 import time
@@ -89,6 +91,10 @@ def test_password_is_set_while_everything_runs(running: Rhapsode) -> None:
     assert (done.returncode, done.stdout) == (0, "user admin has a new password\n"), done.stderr
     with running.login("another long password") as client:
         assert client.get("/api/v3/users/profile").status_code == http.client.OK
+        audit = client.get("/api/v3/rhapsode/audit?action=change user").json()["data"]
+    assert [(row["username"], row["address"], row["object"], row["detail"]) for row in audit] == [
+        (f"{pwd.getpwuid(os.getuid()).pw_name} (command line)", "", "admin", {"has_new_password": True})
+    ]
     run("passwd", "admin", "--data-dir", data_dir(running), text=f"{ADMIN_PASSWORD}\n")
 
 

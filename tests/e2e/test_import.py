@@ -2,6 +2,7 @@
 
 import os
 import pty
+import pwd
 import re
 import signal
 import subprocess
@@ -69,6 +70,13 @@ def labelled(client: httpx.Client, label: str, profile: str = "1_call") -> list[
     return rows
 
 
+def noted(client: httpx.Client, label: str) -> list[tuple[str, Any]]:
+    """What the audit says of an import by whoever runs these tests, the newest first."""
+    by = f"{pwd.getpwuid(os.getuid()).pw_name} (command line)"
+    rows = client.get("/api/v3/rhapsode/audit", params={"username": by, "limit": 1000}).json()["data"]
+    return [(row["action"], row["detail"]) for row in rows if row["object"] == label]
+
+
 def test_file_is_imported_found_listed_and_deleted_by_the_command(
     running: Rhapsode, client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -86,6 +94,11 @@ def test_file_is_imported_found_listed_and_deleted_by_the_command(
     deleted = import_by_command(running, "--delete", "ticket-7")
 
     assert deleted.stdout == "5 messages of ticket-7 deleted\n", deleted
+    assert (done.stderr, deleted.stderr) == ("", "")
+    assert noted(client, "ticket-7") == [
+        ("delete import", {"removed": 5}),
+        ("import pcap", {"file": "calls.pcap", "inserted": 5, "rejected": {}}),
+    ]
     assert labelled(client, "ticket-7") == []
     assert "deleted by" in import_by_command(running, "--list").stdout
     again = import_by_command(running, "--delete", "ticket-7")
@@ -257,6 +270,7 @@ def test_what_was_imported_while_nothing_ran_is_stored_by_the_next_start(tmp_pat
     with rhapsode_up(data_dir) as up, up.login() as client:
         wait_for_outcomes(up, 4)
         assert len(labelled(client, "offline")) == 4
+        assert [action for action, _ in noted(client, "offline")] == ["import pcap"]
 
 
 def test_worker_that_would_store_it_is_named_where_the_roles_may_run_alone(tmp_path: Path) -> None:
@@ -268,6 +282,11 @@ def test_worker_that_would_store_it_is_named_where_the_roles_may_run_alone(tmp_p
 
     assert done.returncode == 0
     assert "`rhapsode up`, or `rhapsode worker --journal import`, stores them" in done.stdout
+    *_, unwritten, why = done.stderr.splitlines()
+    assert re.fullmatch(
+        r'audit, not in the database: \{.*"action":"import pcap".*"calls.pcap".*\}', unwritten
+    )
+    assert why == "rhapsode: the audit cannot be written: the database cannot be reached"
 
 
 def test_directory_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from api.audit import newest
 from api.auth.accounts import Account, ensure_admin, find_account, set_password, token_key
 from api.auth.passwords import matches
 from api.database import connect
@@ -23,6 +24,13 @@ async def _accounts(database_url: str) -> list[Account]:
     found = [await find_account(engine, name) for name in names]
     await engine.dispose()
     return [account for account in found if account]
+
+
+async def _noted(database_url: str) -> list[tuple[str, str, str]]:
+    engine = connect(database_url)
+    entries = await newest(engine, 10)
+    await engine.dispose()
+    return [(each.username, each.action, each.object) for each in entries]
 
 
 async def _add(database_url: str, **columns: Any) -> None:
@@ -97,11 +105,12 @@ def test_disabled_admin_is_made_one_again_when_there_is_no_other(database_url: s
 def test_password_is_changed(database_url: str) -> None:
     run_elsewhere(_add(database_url, username="alice"))
 
-    set_password(database_url, "alice", "another one")
+    set_password(database_url, "alice", "another one", "root (command line)")
 
     (account,) = run_elsewhere(_accounts(database_url))
     assert matches(account.hash, "another one")
     assert not matches(account.hash, SESAME)
+    assert run_elsewhere(_noted(database_url)) == [("root (command line)", "change user", "alice")]
 
 
 @pytest.mark.parametrize(
@@ -117,16 +126,17 @@ def test_password_that_no_user_could_choose_is_refused_here_too(
     run_elsewhere(_add(database_url, username="alice"))
 
     with pytest.raises(AccountError, match=words):
-        set_password(database_url, "alice", password)
+        set_password(database_url, "alice", password, "root")
 
     (account,) = run_elsewhere(_accounts(database_url))
     assert matches(account.hash, SESAME)
+    assert run_elsewhere(_noted(database_url)) == []
 
 
 @pytest.mark.parametrize("username", ["nobody", "", "a\0b", "x" * 101])
 def test_password_of_an_unknown_user_is_refused_in_words(database_url: str, username: str) -> None:
     with pytest.raises(AccountError, match="there is no user"):
-        set_password(database_url, username, "another one")
+        set_password(database_url, username, "another one", "root")
 
 
 def test_database_that_is_away_is_said() -> None:

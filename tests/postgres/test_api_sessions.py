@@ -53,7 +53,7 @@ async def test_new_password_ends_all_logins(api: Api, database_url: str) -> None
     await add_user(api.context.engine, "alice")
     headers = await api.log_in("alice")
 
-    await asyncio.to_thread(set_password, database_url, "alice", "another one entirely")
+    await asyncio.to_thread(set_password, database_url, "alice", "another one entirely", "root")
     api.context.standings.forget()
 
     assert await asked(api, headers) == ENDED
