@@ -84,13 +84,13 @@ def command(name: str, module: str, *arguments: str) -> list[str]:
 # What a worker remembers
 
 
-@_mutant("capture.worker:_Session._make_pipeline")
+@_mutant("capture.worker.session:Session._make_pipeline")
 def keys_kept_after_rollback(original: Callable[..., Any]) -> Callable[..., Any]:
     """The memory of written keys outlives a batch that was rolled back."""
     return _keeping_keys(original, lambda session: not _has_lost_commits(session))
 
 
-@_mutant("capture.worker:_Session._make_pipeline")
+@_mutant("capture.worker.session:Session._make_pipeline")
 def keys_kept_after_a_crash_of_postgresql(original: Callable[..., Any]) -> Callable[..., Any]:
     """The memory of written keys outlives commits that PostgreSQL lost."""
     return _keeping_keys(original, _has_lost_commits)
@@ -105,8 +105,8 @@ def _has_lost_commits(session: Any) -> bool:
 def _keeping_keys(original: Callable[..., Any], keeps: Callable[[Any], bool]) -> Callable[..., Any]:
     kept: list[KeyMemory] = []
 
-    def make(session: Any) -> Any:
-        pipeline = original(session)
+    def make(session: Any, *given: Any) -> Any:
+        pipeline = original(session, *given)
         if kept and keeps(session):
             pipeline._keys = kept[-1]
         kept.append(pipeline._keys)
