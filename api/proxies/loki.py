@@ -46,6 +46,7 @@ class _Found(msgspec.Struct):
 
 class _Range(msgspec.Struct):
     data: _Found
+    warnings: list[str] = []
 
 
 class _Names(msgspec.Struct):
@@ -54,7 +55,16 @@ class _Names(msgspec.Struct):
     data: list[str] | None = None
 
 
-async def newest_lines(server: Server, query: str, from_ms: int, to_ms: int, limit: int) -> list[Line]:
+class Found(NamedTuple):
+    """What Loki has answered."""
+
+    lines: list[Line]
+    """Newest first."""
+    warnings: list[str]
+    """Why there may be less than there is."""
+
+
+async def newest_lines(server: Server, query: str, from_ms: int, to_ms: int, limit: int) -> Found:
     """The newest lines of a LogQL query within a range, newest first, over all streams."""
     asked = [
         ("query", query),
@@ -63,7 +73,8 @@ async def newest_lines(server: Server, query: str, from_ms: int, to_ms: int, lim
         ("end", str(to_ms * NS_PER_MS)),
         ("direction", "backward"),
     ]
-    found = (await _ask(server, f"{API}/query_range", asked, _Range)).data
+    answer = await _ask(server, f"{API}/query_range", asked, _Range)
+    found = answer.data
     if found.kind != "streams":
         raise RequestError("the query gives numbers: only lines can be shown here")
     try:
@@ -75,7 +86,7 @@ async def newest_lines(server: Server, query: str, from_ms: int, to_ms: int, lim
         ]
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise server.failed("answers what is not in its API", error) from error
-    return sorted(lines, key=lambda line: line.time_ns, reverse=True)
+    return Found(sorted(lines, key=lambda line: line.time_ns, reverse=True), answer.warnings)
 
 
 async def label_names(server: Server) -> list[str]:

@@ -6,7 +6,7 @@ values of the query, so that none can add another parameter. Knows nothing of ro
 
 import re
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -32,6 +32,15 @@ class _Envelope(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
     error_type: str = msgspec.field(name="errorType", default="")
     error: str = ""
+    warnings: list[str] = []
+
+
+class Told(NamedTuple, Generic[T]):
+    """What Prometheus has answered."""
+
+    data: T
+    warnings: list[str]
+    """Why there may be less in it than there is, such as a store that Thanos could not ask."""
 
 
 class Matrix(msgspec.Struct):
@@ -51,38 +60,41 @@ def expression_of(metric: str) -> str:
 
 async def ranges_of(
     server: Server, expressions: list[str], from_s: int, to_s: int, step_s: int
-) -> list[Matrix]:
+) -> Told[list[Matrix]]:
     """The values of each expression, one every `step_s`. All within the time for one answer."""
     if len(expressions) > MAX_METRICS:
         raise RequestError(f"more than {MAX_METRICS} metrics")
     window = [("start", str(from_s)), ("end", str(to_s)), ("step", str(step_s))]
-    found, size = [], 0
+    found: Told[list[Matrix]] = Told([], [])
+    size = 0
     async with server.deadline():
         for expression in expressions:
             query = [("query", expression), *window]
-            found.append(await _ask(server, f"{API}/query_range", query, Matrix))
-            size += len(memoryview(found[-1].result))
+            matrix, warnings = await _ask(server, f"{API}/query_range", query, Matrix)
+            size += len(memoryview(matrix.result))
             if size > server.max_answer_bytes:
                 raise server.too_large()
+            found.data.append(matrix)
+            found.warnings.extend(warnings)
     return found
 
 
-async def metric_names(server: Server) -> list[str]:
+async def metric_names(server: Server) -> Told[list[str]]:
     """Every metric that there is."""
     return await _ask(server, f"{API}/label/__name__/values", (), list[str])
 
 
-async def series_of(server: Server, selector: str) -> list[dict[str, str]]:
+async def series_of(server: Server, selector: str) -> Told[list[dict[str, str]]]:
     """The labels of every series of a metric."""
     return await _ask(server, f"{API}/series", [("match[]", selector)], list[dict[str, str]])
 
 
-async def _ask(server: Server, path: str, query: Query, kind: type[T]) -> T:
+async def _ask(server: Server, path: str, query: Query, kind: type[T]) -> Told[T]:
     answer = await server.get(path, query)
     try:
         envelope = msgspec.json.decode(answer.body, type=_Envelope)
         if answer.status == HTTPStatus.OK and envelope.status == "success":
-            return msgspec.json.decode(envelope.data, type=kind)
+            return Told(msgspec.json.decode(envelope.data, type=kind), envelope.warnings)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         if answer.status == HTTPStatus.OK:
             raise server.failed("answers what is not in its API", error) from error

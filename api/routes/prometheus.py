@@ -18,6 +18,7 @@ from api.schemas.charts import (
     whole_window,
 )
 from api.schemas.common import ASKED_ELSEWHERE
+from api.schemas.search import answer_headers
 from api.wire import JsonAnswer, describe_answer, describe_body, describe_path, json_body
 
 router = APIRouter(prefix="/prometheus", tags=["charts"])
@@ -39,7 +40,9 @@ async def show_values(request: Request, user: CurrentUser, context: Context, bod
     expressions = [expression_of(metric) for metric in param.metrics or ()]
     from_ms, to_ms = whole_window(body.timestamp)
     asking = ranges_of(server, expressions, from_ms // 1000, to_ms // 1000, param.precision or 0)
-    return JsonAnswer([MetricAnswer(matrix) for matrix in await unless_gone(request, asking)], 201)
+    matrices, warnings = await unless_gone(request, asking)
+    answer = [MetricAnswer(matrix) for matrix in matrices]
+    return JsonAnswer(answer, 201, answer_headers(None, warnings))
 
 
 @router.get(
@@ -49,7 +52,8 @@ async def show_values(request: Request, user: CurrentUser, context: Context, bod
 )
 async def list_metrics(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
     """Every metric that there is."""
-    return JsonAnswer(await unless_gone(request, metric_names(context.servers.prometheus)), 201)
+    names, warnings = await unless_gone(request, metric_names(context.servers.prometheus))
+    return JsonAnswer(names, 201, answer_headers(None, warnings))
 
 
 @router.get(
@@ -61,7 +65,8 @@ async def list_metrics(request: Request, user: CurrentUser, context: Context) ->
 async def list_series(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
     """The series of a metric."""
     asking = series_of(context.servers.prometheus, request.path_params["userlabel"])
-    return JsonAnswer(shown_series(await unless_gone(request, asking)), 201)
+    series, warnings = await unless_gone(request, asking)
+    return JsonAnswer(shown_series(series), 201, answer_headers(None, warnings))
 
 
 @router.post(

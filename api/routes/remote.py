@@ -54,10 +54,12 @@ async def search_lines(request: Request, user: CurrentUser, context: Context, bo
     wanted = param.limit if param.limit is not None and param.limit > 0 else DEFAULT_LINES
     limit = min(wanted, MAX_LINES)
     asking = newest_lines(server, param.search, *whole_window(body.timestamp), limit)
-    rows = line_rows(await unless_gone(request, asking))
+    lines, warnings = await unless_gone(request, asking)
+    rows = line_rows(lines)
     # What heplify-server and others put there are messages with their payload.
     context.audit.note(request, user, "view logs", param.search, {"lines": len(rows)})
-    return JsonAnswer(LinesAnswer(rows), 201, answer_headers("limit" if len(rows) >= limit else None))
+    headers = answer_headers("limit" if len(rows) >= limit else None, warnings)
+    return JsonAnswer(LinesAnswer(rows), 201, headers)
 
 
 @router.get("/search/remote/label", status_code=201, responses=NAMES)

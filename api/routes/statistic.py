@@ -41,16 +41,17 @@ async def show_statistic(request: Request, user: CurrentUser, context: Context, 
     """Mean values over time of some fields of a measurement."""
     server = context.servers.influxdb
     param = body.param or StatisticParam()
-    sources = [(_source(query), query.type or []) for query in param.query or ()]
-    for _, fields in sources:
-        _ = [influxdb.field_name(field) for field in fields]
+    sources = [
+        (_source(query), [influxdb.field_name(field) for field in query.type or ()])
+        for query in param.query or ()
+    ]
     if not sources or not sources[-1][1]:
         return JsonAnswer(NOTHING, 201)
     source, fields = sources[-1]
     limit = min(param.limit if param.limit is not None and param.limit > 0 else DEFAULT_ROWS, MAX_ROWS)
     statement = influxdb.select(source, fields, *whole_window(body.timestamp), limit)
     result = await unless_gone(request, influxdb.run(server, statement, source.database))
-    return _answer(result) if result.error else JsonAnswer(statistic_answer(result), 201)
+    return JsonAnswer(NOTHING if result.error else statistic_answer(result), 201, _headers(result))
 
 
 @router.get("/_db", status_code=201, responses=RESPONSES)
@@ -103,9 +104,12 @@ async def _show(request: Request, server: Server, statement: str, database: str 
 
 def _answer(result: Result) -> JsonAnswer:
     """As Homer does: nothing, unless there is exactly one table."""
-    headers = answer_headers(None, [result.error] if result.error else [])
     found = result.series is not None and len(result.series) == 1 and not result.error
-    return JsonAnswer(statistic_answer(result) if found else NOTHING, 201, headers)
+    return JsonAnswer(statistic_answer(result) if found else NOTHING, 201, _headers(result))
+
+
+def _headers(result: Result) -> dict[str, str]:
+    return answer_headers("limit" if result.is_partial else None, [result.error] if result.error else [])
 
 
 def _first_source(body: StatisticQuestion) -> Source:

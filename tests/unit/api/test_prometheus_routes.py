@@ -1,6 +1,7 @@
 """Prometheus by way of the API."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from api.proxies.prometheus import MAX_METRICS, expression_of
 from api.settings import PrometheusSettings
 from tests.support.api import Api, an_api, bearer
-from tests.support.http_server import HttpServer, Said, http_server, said_json
+from tests.support.http_server import Asked, HttpServer, Said, http_server, said_json
 from tests.support.other_servers import prometheus
 
 BASE = "/api/v3/prometheus"
@@ -124,6 +125,24 @@ async def test_series_of_a_metric_have_homers_four_labels_and_come_once(api: Api
     second = {"__name__": "up", "instance": "", "job": "", "version": "2"}
     assert await get(api, "label/up") == (201, [first, second])
     assert await get(api, "label/nothing") == (201, [])
+
+
+async def test_what_prometheus_warns_of_is_said(api: Api, upstream: HttpServer) -> None:
+    def with_a_warning(asked: Asked) -> Said:
+        answer = json.loads(prometheus(asked).body)
+        return said_json(answer | {"warnings": ["store 10.0.0.9 is away", "and \u00e9"]})
+
+    upstream.answers = with_a_warning
+    body = {"param": {"metrics": ["up"], "precision": 60}, "timestamp": WINDOW}
+    answers = [
+        await api.client.post(f"{BASE}/value", json=body, headers=USER),
+        await api.client.get(f"{BASE}/labels", headers=USER),
+        await api.client.get(f"{BASE}/label/up", headers=USER),
+    ]
+
+    for answer in answers:
+        assert answer.status_code == 201
+        assert answer.headers["X-Rhapsode-Warning"] == "store 10.0.0.9 is away; and %C3%A9"
 
 
 async def test_data_has_nothing(api: Api) -> None:

@@ -86,6 +86,16 @@ async def test_answer_that_may_have_been_cut_says_so(api: Api, limit: int, said:
     assert answer.headers.get("x-rhapsode-incomplete") == said
 
 
+async def test_what_loki_warns_of_is_said(api: Api, upstream: HttpServer) -> None:
+    found = {"resultType": "streams", "result": []}
+    upstream.answers = lambda asked: said_json({"data": found, "warnings": ["an ingester is away"]})
+    body = {"param": {"search": QUERY}, "timestamp": WINDOW}
+
+    answer = await api.client.post(f"{BASE}/data", json=body, headers=USER)
+
+    assert answer.headers["X-Rhapsode-Warning"] == "an ingester is away"
+
+
 @pytest.mark.parametrize("query", ['{a="b&start=0"}', '{a="#"} |= "\r\nHost: x"', '{a="%26"}', '{a="+ü😀"}'])
 async def test_query_can_add_nothing_to_what_is_asked(api: Api, upstream: HttpServer, query: str) -> None:
     assert (await search(api, search=query))[0] == 201

@@ -161,6 +161,20 @@ async def test_database_that_is_not_there_has_nothing_and_is_named(both: Both) -
     assert answer.headers["x-rhapsode-warning"] == "database not found: other"
 
 
+async def test_table_that_is_longer_than_influxdb_gives_at_once_says_so(both: Both) -> None:
+    series = [{"name": "a", "columns": ["b"], "values": [["c"]], "partial": True}]
+    both.answers(lambda asked: said_json({"results": [{"statement_id": 0, "series": series}]}))
+    body = {"timestamp": {"from": 0, "to": 1}, "param": {"query": [QUERY]}}
+    answers = [
+        await both.api.client.post(f"{BASE}/data", json=body, headers=USER),
+        await both.api.client.get(f"{BASE}/_db", headers=USER),
+    ]
+
+    for answer in answers:
+        assert answer.json()["total"] == 1
+        assert answer.headers["X-Rhapsode-Incomplete"] == "limit"
+
+
 async def test_measurement_without_values_is_an_answer_without_series(both: Both) -> None:
     answer = await both.post("data", {"query": [QUERY | {"main": "empty"}]})
 
@@ -229,6 +243,7 @@ async def test_lists_are_empty_unless_there_is_one_table(both: Both, tables: int
         (Said(b"<html>bad gateway</html>", 502), "answers 502"),
         (Said(b"<html>hello</html>"), "answers what is not in its API"),
         (said_json({"results": [{"series": [{"columns": "x"}]}]}), "answers what is not in its API"),
+        (said_json({"results": [{"error": "shard not found"}]}), "refuses: shard not found"),
         (said_json([]), "answers what is not in its API"),
         (Said(b"[" * 100_000), "answers what is not in its API"),
         (Said(b'{"results":[{"series":[{"name":"\xff"}]}]}'), "answers what is not in its API"),
