@@ -4,13 +4,18 @@ Source: homer-app's routes and sentences. An agent is asked at the address that 
 token, or an administrator in its place: Homer let every user name any host.
 """
 
+import asyncio
+import logging
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.auth.caller import Caller
 from api.auth.dependencies import AdminUser, CurrentUser
@@ -18,7 +23,7 @@ from api.context import Context
 from api.errors import RequestError, TokenRefused
 from api.leaving import unless_gone
 from api.peer import peer_of
-from api.proxies.agents import ask, question
+from api.proxies.agents import Download, ask, open_download, question
 from api.records.agents import forget_expired, of_type, subscribe
 from api.records.defaults import hepsub_defaults
 from api.records.kind import Values, read_values, shown
@@ -29,10 +34,14 @@ from api.schemas.common import FORBIDDEN, REFUSED, DataError
 from api.schemas.records import AgentsAnswer, ChangedAnswer, Subscribed, SubscribedAnswer
 from api.wire import JsonAnswer, JsonObject, Responses, describe_answer, describe_object, describe_path
 
+log = logging.getLogger(__name__)
+
 router = APIRouter(tags=["agents"])
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Of a download, which is in memory as a whole."""
+MOST_BYTES = 1024 * 1024 * 1024
+"""Of a download, which is handed on as it comes."""
+DOWNLOAD_S = 600.0
+"""For a whole download, to a client that may be slow."""
 MOST_JSON_BYTES = 16 * 1024 * 1024
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 _ADDRESS = re.compile(r"([0-9.]+)|\[?([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._-]+)?\]?")
@@ -174,18 +183,51 @@ async def ask_agent(request: Request, user: CurrentUser, context: Context, body:
         raise RequestError("record not found")
     asked = question(body, subs)
     context.audit.note(request, user, "ask agent", guid, {"type": type_, "asked": asked})
-    most_bytes = MOST_BYTES if is_download else MOST_JSON_BYTES
-    content = await unless_gone(request, ask(row, type_, asked, most_bytes))
     if is_download:
         # The agent has chosen its uuid.
         name = f"export-{_NO_NAME.sub('_', guid)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pcap"
-        headers = {"Content-Disposition": f"attachment; filename={name}"}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return await _passed_on(request, row, asked, name)
+    content = await unless_gone(request, ask(row, type_, asked, MOST_JSON_BYTES))
     try:
         data = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise RequestError(f"the agent {row['node']} has not answered with JSON") from error
     return JsonAnswer({"data": data, "message": "request answer", "node": row["node"], "uuid": guid})
+
+
+async def _passed_on(request: Request, row: Values, asked: Any, name: str) -> "_PassedOn":
+    async with AsyncExitStack() as unless_handed_on:
+
+        async def ask_for_it() -> Download:
+            download = await open_download(row, asked, MOST_BYTES)
+            # At once: it may have come as nobody waits for it any more.
+            unless_handed_on.push_async_callback(download.close)
+            return download
+
+        answer = _PassedOn(await unless_gone(request, ask_for_it()), name)
+        unless_handed_on.pop_all()
+    return answer
+
+
+class _PassedOn(StreamingResponse):
+    """An agent's file, handed on as it comes."""
+
+    def __init__(self, download: Download, name: str) -> None:
+        headers = {"Content-Disposition": f"attachment; filename={name}"}
+        if download.length is not None:
+            headers["Content-Length"] = download.length
+        super().__init__(download.chunks(), media_type="application/octet-stream", headers=headers)
+        self._download = download
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(DOWNLOAD_S):
+                await super().__call__(scope, receive, send)
+        except (RequestError, TimeoutError) as error:
+            # Half a file cannot be taken back: the server closes the connection.
+            log.warning("an agent's file is cut off: %s", str(error) or "it takes too long")
+        finally:
+            await self._download.close()
 
 
 def _plain(host: str) -> IPv4Address | IPv6Address | None:

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -13,11 +13,15 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
+from api.app import create_app
 from api.errors import RequestError
 from api.proxies import agents as proxies
+from api.routes.agents import MOST_BYTES
+from api.settings import ApiOptions
 from api.tables import agents
 from tests.support.api import Api, add_user, an_api
 from tests.support.http_server import Said, http_server, said_json
+from tests.support.served import served
 
 AGENT = {
     "uuid": "agent-1",
@@ -198,6 +202,86 @@ async def test_file_s_name_holds_nothing_but_what_names_do(api: Api) -> None:
 
     assert answer.status_code == 200
     assert answer.headers["content-disposition"].startswith("attachment; filename=export-a______X__y-")
+
+
+@asynccontextmanager
+async def a_served_api(database_url: str) -> AsyncIterator[Api]:
+    """With a real connection, which shows what comes when."""
+    app = create_app(ApiOptions(database_url=database_url))
+    async with served(app) as address, httpx.AsyncClient(base_url=f"http://{address}") as client:
+        api = Api(client, app.state.context)
+        await add_user(api.context.engine, "admin")
+        yield api
+
+
+@asynccontextmanager
+async def downloading(api: Api) -> AsyncIterator[httpx.Response]:
+    headers = await api.log_in("admin")
+    path = "/api/v3/agent/search/agent-1/download"
+    async with api.client.stream("POST", path, headers=headers, json=ASKED) as answer:
+        yield answer
+
+
+async def test_download_comes_while_the_agent_still_sends(database_url: str) -> None:
+    more = asyncio.Event()
+    said = Said(b"first", length=10, stalls_on=more)
+    async with a_served_api(database_url) as api, http_server(lambda asked: said) as server:
+        await subscribe(api, port=httpx.URL(server.url).port, node="rtp-1")
+        async with downloading(api) as answer:
+            chunks = answer.aiter_raw()
+            first = await anext(chunks)
+            more.set()
+            with pytest.raises(httpx.RemoteProtocolError):
+                await anext(chunks)
+
+    assert (answer.status_code, answer.headers["content-length"], first) == (200, "10", b"first")
+
+
+async def test_download_ends_with_its_client(database_url: str) -> None:
+    said = Said(b"first", length=None, stalls_on=asyncio.Event())
+    async with a_served_api(database_url) as api, http_server(lambda asked: said) as server:
+        await subscribe(api, port=httpx.URL(server.url).port)
+        async with downloading(api) as answer:
+            await anext(answer.aiter_raw())
+        await server.gone.wait()
+
+
+async def test_download_that_says_to_be_too_long_is_an_error_in_words(api: Api) -> None:
+    said = Said(b"", length=MOST_BYTES + 1)
+    async with http_server(lambda asked: said) as server:
+        await subscribe(api, port=httpx.URL(server.url).port, node="rtp-1")
+        refused = await ask(api, "POST", "agent/search/agent-1/download", json=ASKED)
+
+    words = f"the agent rtp-1 has sent more than {MOST_BYTES} bytes"
+    assert refused == (400, {"data": {}, "message": words})
+
+
+@pytest.mark.parametrize("said", [Said(b"no", 500), Said(b"", 302, {"Location": "http://127.0.0.1:1/"})])
+async def test_download_that_an_agent_refuses_is_an_error_in_words(api: Api, said: Said) -> None:
+    async with http_server(lambda asked: said) as server:
+        await subscribe(api, port=httpx.URL(server.url).port, node="rtp-1")
+        refused = await ask(api, "POST", "agent/search/agent-1/download", json=ASKED)
+
+    assert refused == (400, {"data": {}, "message": f"the agent rtp-1 has answered {said.status}"})
+
+
+async def test_download_that_becomes_too_long_is_cut_off() -> None:
+    async with http_server(lambda asked: Said(length=None, endless=b"x" * 100)) as server:
+        port = httpx.URL(server.url).port
+        row = {"protocol": "http", "host": "127.0.0.1", "port": port, "path": "", "node": "rtp-1"}
+        download = await proxies.open_download(row, {}, 1000)
+        size = 0
+
+        async def take() -> None:
+            nonlocal size
+            async for chunk in download.chunks():
+                size += len(chunk)
+
+        with pytest.raises(RequestError, match="the agent rtp-1 has sent more than 1000 bytes"):
+            await take()
+        await download.close()
+
+    assert 0 < size <= 1000
 
 
 async def test_agent_that_never_ends_is_given_up() -> None:
