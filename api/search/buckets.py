@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 MAX_GROUP = 32
 """Buckets asked at once: locks and planning grow with partitions."""
-PLANNED_EACH_TIME = 3
-"""Buckets whose keys are asked with a plan of their own for each question."""
 
 
 class Buckets(NamedTuple):
@@ -27,11 +25,6 @@ class Buckets(NamedTuple):
     def uppers(self) -> dict[int, int]:
         """By its lower bound where each of them ends, or the next one begins."""
         return dict(zip(self.lowers, (self.upper_us, *self.lowers), strict=False))
-
-    @property
-    def many(self) -> bool:
-        """So many that planning takes longer than finding: what asks them should be planned once."""
-        return len(self.lowers) > PLANNED_EACH_TIME
 
 
 def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:

@@ -141,8 +141,7 @@ _VARIED = frozenset(
         "contact_user",
     ]
 )
-"""Keys of so many values that the way to one of them is the way to any. Not addresses: where one SBC stands
-at an end of all calls, a plan for any address would be made for that one."""
+"""Keys of so many values that the way to one of them is the way to any."""
 _COLUMN_NUMBERS = frozenset(
     [
         "id",
@@ -287,12 +286,15 @@ class _Translation:
             return _Atom(columns=any_of([sql(f"family({column}) = 6"), like(f"host({column})", given)]))
         if condition.operator is not Operator.EQUAL or len(given) < len(condition.values):
             return _TRUE
-        listed = sql("any (", texts(address for address in given if _is_address(address)), "::inet[])")
+        addresses = [address for address in given if _is_address(address)]
+        listed = sql("any (", texts(addresses), "::inet[])")
         calls: tuple[Sql, ...] = ()
         if "address" in self._buckets.keyed:
+            planned_once = len(addresses) == 1
+            test = _as_range(addresses[0]) if planned_once else sql("= ", listed)
             # An address stands in either column of the keys, whichever end it was.
-            either = any_of([sql("k.source = ", listed), sql("k.destination = ", listed)])
-            calls = self._key_atom(either).calls
+            either = any_of([sql("k.source ", test), sql("k.destination ", test)])
+            calls = self._key_atom(either, varied=planned_once).calls
         return _Atom(exact=sql(f"{column} = ", listed), calls=calls)
 
     def _session_id(self, condition: Condition) -> _Atom:
@@ -344,11 +346,9 @@ class _Translation:
         # Hidden from the planner, which would look up all messages of all calls and sort them, where a walk
         # from the newest on ends after a few hundred.
         keys = sql("coalesce(m.call in (", self.calls_of(shown), "), false)")
-        return _Atom(keys=keys, calls=(self.places_of(shown, planned_once=varied and self._buckets.many),))
+        return _Atom(keys=keys, calls=(self.places_of(shown, planned_once=varied),))
 
     def _key_test(self, value: str, operator: Operator, given: Sequence[str]) -> Sql:
-        if not self._buckets.many:
-            return _test(value, operator, given)
         if operator is Operator.LIKE and len(given) <= MAX_SINGLE_PATTERNS:
             return any_of(all_of([begins_as(value, pattern), like(value, [pattern])]) for pattern in given)
         if operator is Operator.EQUAL and len(given) == 1:
@@ -396,6 +396,15 @@ class _Translation:
         shown = sql("jsonb_array_elements_text(k.extra -> ", text(name), ") as shown")
         exists = sql("exists (select from ", shown, " where ", like("shown", given), ")")
         return all_of([sql("k.extra ? ", text(name)), exists])
+
+
+def _as_range(address: str) -> Sql:
+    """Equality, as the planner does not see it.
+
+    Where one SBC stands at an end of all calls, it would plan for any address as for that one.
+    """
+    value = sql(text(address), "::inet")
+    return sql("between ", value, " and ", value)
 
 
 def _union(selects: Sequence[Sql]) -> Sql:

@@ -185,7 +185,7 @@ def newest_of_calls(
     held = of_calls(CANDIDATE_COLUMNS, message_class, narrowing, calls, MAX_SORTED_MESSAGES + 1)
     return sql(
         *("with held as materialized (", held, ") select *, (select count(*) from held) from held"),
-        *(" order by time_us desc, id desc limit ", number(rows)),
+        f" order by time_us desc, id desc limit {rows}",
     )._replace(planned_once=True)
 
 
@@ -205,7 +205,7 @@ def of_calls(
         f" where m.time_us >= {lower_us} and m.time_us < {upper_us}",
         *(() if known else (" and ", _of_any_bucket(calls, narrowing))),
         *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
-        *(" limit ", number(rows)),
+        f" limit {rows}",
     )._replace(planned_once=True)
 
 
@@ -231,7 +231,8 @@ def _shown(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
 
 def probe(calls: Sql) -> Sql:
     """The statement that finds out how many calls there are."""
-    return sql(calls, " limit ", number(MAX_CALL_KEYS))._replace(planned_once=calls.planned_once)
+    # A number of ours: of a value the planner would think that a few rows will do, and read all for them.
+    return sql(calls, f" limit {MAX_CALL_KEYS}")._replace(planned_once=calls.planned_once)
 
 
 def _select(columns: str, message_class: MessageClass) -> str:

@@ -231,9 +231,19 @@ async def test_plan_for_all_values_finds_keys_by_their_index(database_url: str, 
         (group,) = grouped(found[query.message_class], first=4)
         plan = await _plan_for_all_values(engine, probe(narrow(query, group).calls[0]))
 
-    assert group.many
     assert "$1" in plan
     assert plan.count("_idx") >= 4
+    assert "Seq Scan" not in plan
+
+
+async def test_plan_for_all_addresses_is_not_made_for_one_that_all_calls_have(busy_engine: AsyncEngine):
+    query = _of_an_hour(Condition("source", Operator.EQUAL, ("198.51.100.1",)))
+    ((_, narrowing),) = await _narrowed(busy_engine, query)
+
+    plan = await _plan_for_all_values(busy_engine, probe(narrowing.calls[0]))
+
+    assert "_source_idx" in plan
+    assert "_destination_idx" in plan
     assert "Seq Scan" not in plan
 
 
