@@ -24,6 +24,8 @@ from api.settings import SearchSettings
 from api.tables import api_secret, new_login_epoch, users
 
 ADMIN_NAME = "admin"
+ADMIN_EMAIL = "root@localhost.localdomain"
+"""The web UI lets nobody save a profile, and so change a password, whose e-mail has no dot in its host."""
 ADMIN_LOCK = 0x52484150_41444D4E
 """Key of the advisory lock under which the first administrator is made: "RHAPADMN"."""
 TOKEN_KEY = "jwt"  # noqa: S105 - the name of a row
@@ -113,7 +115,7 @@ async def _ensure_admin(connection: AsyncConnection, password: str | None) -> st
     found = await connection.execute(update(users).where(users.c.username == ADMIN_NAME).values(account))
     if found.rowcount == 0:
         names = {"username": ADMIN_NAME, "firstname": "Rhapsode", "lastname": "Admin", "guid": new_guid()}
-        await connection.execute(insert(users).values({**account, **names, "email": "root@localhost"}))
+        await connection.execute(insert(users).values({**account, **names, "email": ADMIN_EMAIL}))
     return chosen if password is None else None
 
 

@@ -47,6 +47,8 @@ def report_row(found: Found, node: str) -> Row:
         "id": stored.id,
         "sid": get("sid", ""),
         "create_date": rfc3339(stored.time_us),
+        # Not Homer's. The UI orders its ladder by this one, and takes it for the time of what is clicked on.
+        "create_ts": stored.time_us / 1000,
         "node": [node, agent],
         "dbnode": node,
         "profile": "",

@@ -1,6 +1,7 @@
 """The first administrator, passwords, and the key of the tokens, each made once however many ask at once."""
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,6 +34,14 @@ async def _noted(database_url: str) -> list[tuple[str, str, str]]:
     return [(each.username, each.action, each.object) for each in entries]
 
 
+async def _email(database_url: str) -> str:
+    engine = connect(database_url)
+    async with engine.connect() as connection:
+        email = (await connection.execute(select(users.c.email))).scalar_one()
+    await engine.dispose()
+    return str(email)
+
+
 async def _add(database_url: str, **columns: Any) -> None:
     engine = connect(database_url)
     await add_user(engine, **columns)
@@ -46,6 +55,14 @@ def test_first_start_makes_an_admin_with_a_random_password(database_url: str) ->
     assert password is not None
     assert (account.username, account.enabled, account.is_admin) == ("admin", True, True)
     assert matches(account.hash, password)
+
+
+def test_first_admin_has_an_email_that_the_web_ui_takes_for_one(database_url: str) -> None:
+    ensure_admin(database_url, None)
+
+    email = run_elsewhere(_email(database_url))
+
+    assert re.fullmatch(r"[^@\s]+@([^@.\s]+\.)+[^@.\s]{2,}", email)
 
 
 def test_given_password_is_used_and_not_told_again(database_url: str) -> None:
