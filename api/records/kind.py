@@ -5,6 +5,7 @@ typed into an editor as what it is, and names that it alone knows. What a reques
 empty, zero or false; Homer could not clear a field. Knows no HTTP and runs no SQL.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -23,6 +24,7 @@ Values = dict[str, Any]
 MOST_JSON_BYTES = 4 * 1024 * 1024
 """Of one value: a dashboard, a mapping."""
 INT32, INT64 = 2**31, 2**63
+_ID = re.compile(r"(?!\.{1,2}$)[^/]+")
 
 
 class Check(NamedTuple):
@@ -118,6 +120,16 @@ ADDRESS = Check(
     _address, {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}
 )
 """An IPv4 or IPv6 address, in its usual form; an IPv4 one that is mapped into IPv6 as that."""
+
+
+def _id(value: Any) -> str:
+    if not _ID.fullmatch(value):
+        raise RequestError("an id has no slash in it, and is no dot or two")
+    return str(value)
+
+
+ID = Check(_id, {"type": "string", "maxLength": 50, "pattern": f"^{_ID.pattern}$"})
+"""The id of an object that a client may choose: any other could not be named in an address."""
 
 
 def json_array(name: str) -> Check:

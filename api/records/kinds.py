@@ -1,7 +1,7 @@
 """The kinds of settings objects that Homer has, by their names in JSON."""
 
 from api.errors import RequestError
-from api.records.kind import ADDRESS, Kind, Values, json_array, json_object, whole
+from api.records.kind import ADDRESS, ID, Kind, Values, json_array, json_object, whole
 from api.tables import advanced, agents, aliases, hepsubs, mappings, scripts, user_settings
 
 _PORT = whole("port", 0, 65_535)
@@ -89,7 +89,7 @@ AGENT = Kind(
     ),
     required=("uuid", "gid", "host"),
     filled=("uuid", "host"),
-    checks={"port": _PORT, "ttl": whole("ttl", 0, 2**31 - 1)},
+    checks={"uuid": ID, "port": _PORT, "ttl": whole("ttl", 0, 2**31 - 1)},
     columns={"uuid": "guid"},
     read_only=frozenset(["create_date", "expire_date"]),
 )

@@ -102,7 +102,7 @@ async def change_row(
     if before is None:
         return False
     values = kind.complete({name: value for name, value in values.items() if name != "guid"}, before)
-    differing = {name: value for name, value in values.items() if not _is_same(before.get(name), value)}
+    differing = {name: value for name, value in values.items() if not is_same(before.get(name), value)}
     if not differing:
         # What the program brings along stays the program's: a newer version may bring a newer one.
         return True
@@ -135,7 +135,7 @@ async def take_place(change: Change, kind: Kind, default: Values, values: Values
     """Put these values in place of what the program brings along, whatever has become of it."""
     guid = default["guid"]
     await change.connection.execute(delete(kind.table).where(kind.table.c.guid == guid))
-    if not all(_is_same(default.get(name), value) for name, value in values.items()):
+    if not all(is_same(default.get(name), value) for name, value in values.items()):
         await _insert(change.connection, kind, _stored(kind, default | values))
     change.note(f"change {kind.what}", guid, {"after": _public(values)})
 
@@ -153,7 +153,7 @@ async def hold(change: Change, kind: Kind) -> None:
     await change.connection.execute(text(f"lock table {kind.table.name} in share row exclusive mode"))
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """As JSON: there 1 is not true."""
     return msgspec.json.encode(one) == msgspec.json.encode(other)
 

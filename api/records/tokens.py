@@ -14,7 +14,7 @@ def _addresses(value: object) -> str:
     try:
         return addresses_of(str(value))
     except ValueError as error:
-        raise RequestError(f"ip_address: {error}") from None
+        raise RequestError(f"ip_address: {str(error)[:200]}") from None
 
 
 TOKEN = Kind(

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth.caller import ADMIN_GROUP
 from api.errors import RequestError
-from api.records.kind import Kind, Values
-from api.records.store import Change
+from api.records.kind import ID, Kind, Values
+from api.records.store import Change, is_same
 from api.tables import new_login_epoch, user_settings, users
 
 USER = Kind(
@@ -31,6 +31,7 @@ USER = Kind(
     ),
     required=("username", "usergroup"),
     filled=("username", "usergroup", "guid"),
+    checks={"guid": ID},
 )
 OF_ONESELF = frozenset(["email", "firstname", "lastname", "department"])
 """What a user who is no administrator may change of their own row, beside the password."""
@@ -69,7 +70,7 @@ async def change_user(change: Change, guid: str, values: Values, hash_: str | No
     name = str(values.get("username", found["username"]))
     if name != found["username"]:
         await _rename(change, found["username"], name)
-    written: dict[str, Any] = {key: value for key, value in values.items() if found[key] != value}
+    written: dict[str, Any] = {key: value for key, value in values.items() if not is_same(found[key], value)}
     detail: Values = {"before": {key: found[key] for key in written}, "after": dict(written)}
     if "username" in written:
         written |= {"login_epoch": new_login_epoch()}

@@ -14,7 +14,7 @@ from api.records import dashboards
 from api.records.dashboards import Dashboard
 from api.records.kind import Values, read_values, shown
 from api.records.kinds import USER_SETTING
-from api.records.store import change_row, changing, delete_row, find_row, find_rows, make_row
+from api.records.store import change_row, changing, delete_row, find_row, find_rows, is_same, make_row
 from api.routes.records import UNKNOWN, describe_record, whose
 from api.schemas.common import FORBIDDEN, REFUSED
 from api.schemas.records import ChangedAnswer, DashboardAnswer, DashboardsAnswer, KeptAnswer, RowsAnswer
@@ -93,7 +93,7 @@ async def change_dashboard(
         is_mine = found is not None and found.owner == user.username
         if found is not None and is_mine:
             await dashboards.keep(change, user.username, id_, body)
-            if found.data != {"dashboardId": id_, **body}:
+            if not is_same(found.data, {"dashboardId": id_, **body}):
                 change.note("change dashboard", id_)
         total = await dashboards.count_own(change.connection, user.username)
     return JsonAnswer(KeptAnswer(total) if is_mine else KeptAnswer(0, status=NOT_MINE))

@@ -42,7 +42,15 @@ FORM: JsonSchema = {
                 }
             }
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": "label",
+            "in": "query",
+            "description": "The same, where the form has none",
+            "schema": {"type": "string"},
+        }
+    ],
 }
 RESPONSES: Responses = {
     201: describe_answer(ImportAnswer, "The packets are in the journal, and as a rule stored"),

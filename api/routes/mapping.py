@@ -20,7 +20,7 @@ from api.routes.records import Resource, Said, add_routes, whose
 from api.schemas.common import REFUSED
 from api.schemas.mapping import MappingAnswer, TagsAnswer
 from api.search.smartinput import field_as_written
-from api.wire import JsonAnswer, Responses, describe_answer, describe_path
+from api.wire import JsonAnswer, JsonSchema, Responses, describe_answer, describe_path
 
 router = APIRouter(tags=["mapping"])
 
@@ -32,6 +32,17 @@ RESPONSES: Responses = {
     503: REFUSED[503],
 }
 RESET: Responses = {200: {"description": "Done"}, 400: REFUSED[400], 401: REFUSED[401], 503: REFUSED[503]}
+TYPED: JsonSchema = {
+    "parameters": [
+        *describe_path(hepid="The HEP protocol type", profile="The profile")["parameters"],
+        {
+            "name": "query",
+            "in": "query",
+            "description": 'What was typed: `{"data": "…"}`, percent-encoded once or twice',
+            "schema": {"type": "string"},
+        },
+    ]
+}
 TAGS: Responses = {
     200: describe_answer(TagsAnswer, "Fields whose name fits"),
     400: REFUSED[400],
@@ -125,7 +136,7 @@ add_routes(
 @router.get(
     "/smart/search/tag/{hepid}/{profile}",
     responses=TAGS,
-    openapi_extra=describe_path(hepid="The HEP protocol type", profile="The profile"),
+    openapi_extra=TYPED,
 )
 async def suggest_tags(request: Request, user: CurrentUser, context: Context) -> JsonAnswer:
     """Names of fields that have what was typed last, for the smart input. `query` is `{"data": "…"}`."""

@@ -43,6 +43,8 @@ def edges(schema: dict[str, Any]) -> tuple[list[Any], list[Any]]:
             return [{}, {"a": 1}], [[1], 5, "x"]
         case "string" if schema.get("format") == "date-time":
             return ["2030-12-31T23:59:59Z"], ["2030-13-01T00:00:00Z", "", [], {}]
+        case "string" if "pattern" in schema:
+            return ["é" * schema["maxLength"], "...", "a b"], ["", "a/b", ".", "..", "é" * 51, "a\0", []]
         case "string" if "examples" in schema:
             return schema["examples"], ["x", "192.0.2.0/33"]
         case "string":
