@@ -12,6 +12,7 @@ import pwd
 import shutil
 import signal
 import sys
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -47,11 +48,12 @@ class Tshark:
         """Its packets as tshark's JSON has them, mostly one; Undissected."""
         program = self._program()
         data = FILE_HEADER + b"".join(PcapWriter().frames(message))
-        try:
-            async with asyncio.timeout(self._settings.timeout_s), self._room:
-                answer = await self._run([program, *arguments_for(message)], data)
-        except TimeoutError as error:
-            raise Undissected(f"tshark took longer than {self._settings.timeout_s:g} s") from error
+        async with self._turn():
+            try:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    answer = await self._run([program, *arguments_for(message)], data)
+            except TimeoutError as error:
+                raise Undissected(f"tshark took longer than {self._settings.timeout_s:g} s") from error
         try:
             packets = msgspec.json.decode(answer)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -59,6 +61,19 @@ class Tshark:
         if not isinstance(packets, list):
             raise Undissected("tshark gave no packets")
         return packets
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        timeout_s = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise Undissected(f"tshark was busy with other messages for {timeout_s:g} s") from error
+        try:
+            yield
+        finally:
+            self._room.release()
 
     def _program(self) -> str:
         settings = self._settings

@@ -149,6 +149,16 @@ async def test_program_that_takes_too_long_is_ended(directory: Path, before: str
     assert not [process for process in _command_lines() if directory.name in process]
 
 
+async def test_message_that_has_not_had_its_turn_says_so(directory: Path) -> None:
+    tshark = a_program(directory, "sleep 60", timeout_s=0.5, at_once=1)
+
+    outcomes = await asyncio.gather(*(tshark.dissect(a_message()) for _ in range(3)), return_exceptions=True)
+
+    assert str(outcomes[0]) == "tshark took longer than 0.5 s"
+    # Before the third one there are two.
+    assert str(outcomes[2]) == "tshark was busy with other messages for 0.5 s"
+
+
 def _command_lines() -> list[str]:
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
