@@ -82,7 +82,10 @@ class Judge:
 
     def find(self, row: Candidate) -> Found | None:
         """The message of a row with its fields, if it matches."""
-        found = self.read(row)
+        return self.fits(self.read(row))
+
+    def fits(self, found: Found) -> Found | None:
+        """The same of one that has been read already."""
         return found if self._matches(found.fields) else None
 
     def read(self, row: Candidate) -> Found:

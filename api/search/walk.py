@@ -63,6 +63,11 @@ class Held:
         self._room = most
         self._found: dict[tuple[MessageClass, int], Found] = {}
 
+    def of(self, message_class: MessageClass, number: int) -> Found | None:
+        """A message that has been found and could be read, by its id."""
+        found = self._found.get((message_class, number))
+        return found if found is not None and found.note is None else None
+
     def keep(self, found: Found) -> tuple[Found, bool]:
         """The message as it is held already, if another walk has found it too; whether there was room."""
         stored = found.stored
@@ -127,10 +132,15 @@ class Walk:
 
     async def _decide(self, rows: Sequence[Candidate], wanted: int) -> None:
         since = perf_counter()
+        message_class = self._query.message_class
         for row in rows:
-            found = self._judge.find(row)
+            has_room = True
+            # The look-ups of a transaction find the same messages again.
+            held = self._held.of(message_class, row.id)
+            found = self._judge.find(row) if held is None else self._judge.fits(held)
             if found is not None:
-                found, has_room = self._held.keep(found)
+                if held is None:
+                    found, has_room = self._held.keep(found)
                 self.found.append(found)
                 if len(self.found) >= wanted or not has_room:
                     self.full = True
