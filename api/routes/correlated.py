@@ -45,6 +45,12 @@ def calls_of(messages: Iterable[Found]) -> list[str]:
     return list(dict.fromkeys(str(sid) for sid in ids if sid))
 
 
+def unreadable_warnings(messages: Iterable[Found]) -> list[str]:
+    """For `answer_headers`: how many of these messages are shown without the payload that they had."""
+    count = sum(found.note is not None for found in messages)
+    return [f"stored payloads that cannot be read: {count}"] if count else []
+
+
 async def find_calls(request: Request, context: ApiContext, body: SearchObject) -> Correlated:
     """All that belongs to the Call-IDs of a body that has been read; given up when the client leaves."""
     options = context.options
@@ -64,9 +70,7 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
     page, missing, found_warnings = await unless_gone(request, finding)
     warnings = [*question_warnings(context, body), *found_warnings]
     warnings += [warning for calls in asked for warning in calls.rules.warnings]
-    unreadable = sum(found.note is not None for found in page.rows)
-    if unreadable:
-        warnings.append(f"stored payloads that cannot be read: {unreadable}")
+    warnings += unreadable_warnings(page.rows)
     skipped = [name for calls in asked for name in calls.rules.skipped]
     return Correlated(
         oldest_first(page.rows),

@@ -16,6 +16,7 @@ from api.schemas.common import REFUSED
 from api.schemas.dissect import DecodedMessage, DissectAnswer
 from api.schemas.rows import oldest_first
 from api.schemas.search import MESSAGE_EXAMPLE, SearchObject, answer_headers
+from api.search.decide import Found
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
 
 router = APIRouter(tags=["search"])
@@ -40,19 +41,19 @@ async def dissect_message(request: Request, user: CurrentUser, context: Context,
     if len(found) > MOST_MESSAGES:
         warnings.append(f"only the first {MOST_MESSAGES} of {len(found)} messages are taken apart")
 
+    async def dissect(message: Found) -> DecodedMessage:
+        try:
+            if message.note is not None:
+                raise Undissected(message.note)
+            return DecodedMessage(await context.tshark.dissect(captured(message)))
+        except Undissected as error:
+            warnings.append(str(error))
+            return DecodedMessage()
+
     async def dissect_all() -> list[DecodedMessage]:
-        messages = [captured(each) for each in found[:MOST_MESSAGES]]
-        done = await asyncio.gather(*map(context.tshark.dissect, messages), return_exceptions=True)
-        decoded = []
-        for packets in done:
-            if isinstance(packets, Undissected):
-                warnings.append(str(packets))
-                decoded.append(DecodedMessage())
-            elif isinstance(packets, BaseException):
-                raise packets
-            else:
-                decoded.append(DecodedMessage(packets))
-        return decoded
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(dissect(message)) for message in found[:MOST_MESSAGES]]
+        return [task.result() for task in tasks]
 
     data = await unless_gone(request, dissect_all())
     headers = answer_headers(page.incomplete, list(dict.fromkeys(warnings)), missing=missing)

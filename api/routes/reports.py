@@ -10,7 +10,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
-from api.routes.correlated import calls_of
+from api.routes.correlated import calls_of, unreadable_warnings
 from api.routes.questions import question_warnings
 from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
@@ -39,8 +39,8 @@ async def show_quality(request: Request, user: CurrentUser, context: Context, bo
     reports = [report for report in oldest_first(page.rows) if is_json_object(report)]
     of = calls_of(reports) or [", ".join(_call_ids(body))]
     context.audit.note(request, user, "view reports", of, {"reports": len(reports)})
-    warnings = question_warnings(context, body)
-    if left_out := len(page.rows) - len(reports):
+    warnings = question_warnings(context, body) + unreadable_warnings(page.rows)
+    if left_out := sum(report.note is None for report in page.rows) - len(reports):
         warnings.append(f"reports that are no JSON are left out: {left_out}")
     rtcp, rtp = (
         report_answer([report for report in reports if report.stored.message_class is kind], _node(context))
@@ -64,7 +64,7 @@ async def show_logs(request: Request, user: CurrentUser, context: Context, body:
     of = calls_of(page.rows) or [", ".join(_call_ids(body))]
     context.audit.note(request, user, "view logs", of, {"lines": len(page.rows)})
     answer = report_answer(oldest_first(page.rows), _node(context))
-    warnings = question_warnings(context, body)
+    warnings = question_warnings(context, body) + unreadable_warnings(page.rows)
     return JsonAnswer(answer, 201, answer_headers(page.incomplete, warnings, missing=found.missing))
 
 

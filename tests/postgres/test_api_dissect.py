@@ -38,6 +38,20 @@ async def test_message_is_an_empty_object_with_words_where_there_is_no_tshark(da
     ]
 
 
+async def test_message_without_its_payload_is_not_taken_apart_as_an_empty_one(database_url: str) -> None:
+    await store(database_url, [a_packet(NOW_US, a_message())])
+    ((number,),) = await fetch(
+        database_url, "update messages_1_call set raw_codec = 1, raw = '\\xdeadbeef' returning id"
+    )
+
+    async with an_api(database_url) as api:
+        await add_user(api.context.engine)
+        answer = await api.client.post(ROUTE, json=body(number), headers=await api.log_in())
+
+    assert answer.json() == {"data": [{}], "total": 1}
+    assert answer.headers["X-Rhapsode-Warning"].startswith("stored payload cannot be read: ")
+
+
 async def test_only_the_first_of_many_messages_are_taken_apart(database_url: str) -> None:
     await store(database_url, [a_packet(NOW_US + number, a_message(number)) for number in range(12)])
     numbers = [number for (number,) in await fetch(database_url, "select id from messages_1_call")]

@@ -162,6 +162,23 @@ async def test_report_that_is_no_json_is_left_out_and_said(database_url: str, ap
     assert answer.headers["X-Rhapsode-Warning"] == "reports that are no JSON are left out: 6"
 
 
+async def test_payload_that_cannot_be_read_is_said_and_not_taken_for_an_empty_one(
+    database_url: str, api: Api
+) -> None:
+    await store(database_url, [report(n, kind, "a") for n in range(2) for kind in (5, 100)])
+    connection = await asyncpg.connect(database_url)
+    for table in ("messages_5_default", "messages_100_default"):
+        broken = f"update {table} set raw_codec = 1, raw = '\\xdeadbeef' where time_us = $1"
+        await connection.execute(broken, START_US)
+    await connection.close()
+
+    quality, logs = [await ask(api, route, "a") for route in ("report/qos", "report/log")]
+
+    assert (quality.json()["rtcp"]["total"], logs.json()["total"]) == (1, 2)
+    for answer in (quality, logs):
+        assert answer.headers["X-Rhapsode-Warning"] == "stored payloads that cannot be read: 1"
+
+
 async def test_log_has_both_ends_whatever_was_captured(database_url: str, api: Api) -> None:
     log = report(
         0, 100, "a", b"a \xff log line", family=None, source=None, destination=None, source_port=None
