@@ -68,13 +68,18 @@ class Held:
         found = self._found.get((message_class, number))
         return found if found is not None and found.note is None else None
 
-    def keep(self, found: Found) -> tuple[Found, bool]:
-        """The message as it is held already, if another walk has found it too; whether there was room."""
+    def keep(self, found: Found) -> Found:
+        """The message, as it is held already if another walk has found it too."""
         stored = found.stored
         held = self._found.setdefault((stored.message_class, stored.id), found)
         if held is found:
             self._room -= len(stored.payload)
-        return held, self._room >= 0
+        return held
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is more than there was room for."""
+        return self._room < 0
 
 
 class Walk:
@@ -134,15 +139,12 @@ class Walk:
         since = perf_counter()
         message_class = self._query.message_class
         for row in rows:
-            has_room = True
             # The look-ups of a transaction find the same messages again.
             held = self._held.of(message_class, row.id)
             found = self._judge.find(row) if held is None else self._judge.fits(held)
             if found is not None:
-                if held is None:
-                    found, has_room = self._held.keep(found)
-                self.found.append(found)
-                if len(self.found) >= wanted or not has_room:
+                self.found.append(self._held.keep(found) if held is None else held)
+                if len(self.found) >= wanted or self._held.is_full:
                     self.full = True
                     return
             if perf_counter() - since > SLICE_S:
