@@ -5,6 +5,7 @@ there are. Knows nothing of HTTP.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -28,7 +29,7 @@ CHARS = 80
 """Homer's length."""
 KNOWN_S = 2.0
 COUNT_S = 1.0
-"""How often calls are written down."""
+"""So much later at most a call is written down, while the database is there."""
 EVERYWHERE = "0.0.0.0/0"
 """Homer's word for it: IPv6 too."""
 MOST_KNOWN = 10_000
@@ -80,8 +81,9 @@ class ApiTokens:
         self._changes = 0
         self._calls: dict[int, int] = {}
         """By id, since they were last written down."""
-        self._write_s = 0.0
+        self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._closing = asyncio.Event()
 
     async def check(self, token: str, address: str, *, counted: bool = True) -> Caller | None:
         """Whose it is; None for a token that is unknown, inactive or expired. One call more, if `counted`.
@@ -99,7 +101,8 @@ class ApiTokens:
         if 0 < found.limit_calls <= found.usage_calls + calls:
             raise TokenRefused(f"this API token has used up its {found.limit_calls} calls")
         self._calls[found.id] = calls + 1
-        await self._write_calls()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_soon())
         return _caller(found)
 
     def forget(self) -> None:
@@ -126,6 +129,11 @@ class ApiTokens:
             self.forget()
 
     async def close(self) -> None:
+        """Write down what is left, if the database is there."""
+        self._closing.set()
+        if self._task is not None:
+            # Not cancelled: a connection that is just being made would stay open.
+            await self._task
         try:
             await self.flush()
         except (DatabaseError, SQLAlchemyError) as error:
@@ -152,12 +160,16 @@ class ApiTokens:
         self._known[digest] = now_s + KNOWN_S, found
         return found
 
-    async def _write_calls(self) -> None:
-        now_s = self._clock()
-        # Nobody waits for what another request is at.
-        if now_s >= self._write_s and not self._writing.locked():
-            self._write_s = now_s + COUNT_S
-            await self.flush()
+    async def _write_soon(self) -> None:
+        """Beside the calls, so that none waits for it, and the last one needs no other behind it."""
+        while self._calls and not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COUNT_S):
+                    await self._closing.wait()
+            try:
+                await self.flush()
+            except (DatabaseError, SQLAlchemyError) as error:
+                log.warning("calls by API tokens wait for the database: %s", error)
 
 
 def _caller(token: _Token) -> Caller:

@@ -33,6 +33,7 @@ NEW, BODY = (describe_record(TOKEN, is_new=is_new) for is_new in (True, False))
 @router.get("", responses=LISTED)
 async def list_tokens(user: AdminUser, context: Context) -> JsonAnswer:
     """All API tokens, without the secret."""
+    await context.api_tokens.flush()
     async with context.engine.connect() as connection:
         rows = await find_rows(connection, TOKEN)
     return JsonAnswer(RowsAnswer([shown(TOKEN, row) for row in rows], len(rows)))
@@ -42,6 +43,7 @@ async def list_tokens(user: AdminUser, context: Context) -> JsonAnswer:
 async def show_token(request: Request, user: AdminUser, context: Context) -> JsonAnswer:
     """One API token, without the secret."""
     guid = request.path_params["guid"]
+    await context.api_tokens.flush()
     async with context.engine.connect() as connection:
         row = await find_row(connection, TOKEN, guid)
     if row is None:

@@ -10,9 +10,11 @@ from sqlalchemy import insert, select, update
 
 from api.auth.accounts import set_password
 from api.auth.api_tokens import hash_of, new_token
+from api.errors import DatabaseError
 from api.settings import AuthSettings
 from api.tables import api_tokens, audit, users
 from tests.support.api import SESAME, Api, add_user, an_api
+from tests.support.database import execute
 
 ENDED = (401, {"message": "invalid or expired jwt"})
 PROFILE = "/api/v3/users/profile"
@@ -173,15 +175,58 @@ async def test_calls_are_limited_also_while_they_are_written_down(api: Api) -> N
 
     async with api.context.engine.begin() as connection:
         await connection.execute(select(api_tokens.c.id).with_for_update())
-        # One of them writes, and waits for what this transaction holds.
-        asking = [asyncio.create_task(asked(api, headers, MAPPINGS)) for _ in range(5)]
-        for number, done in enumerate(asyncio.as_completed(asking), 1):
-            await done
-            if number == len(asking) - 1:
-                break
-    statuses = [status for status, _ in await asyncio.gather(*asking)]
+        statuses = [(await asked(api, headers, MAPPINGS))[0]]
+        # It waits for what this transaction holds.
+        writing = asyncio.create_task(api.context.api_tokens.flush())
+        answers = await asyncio.gather(*(asked(api, headers, MAPPINGS) for _ in range(4)))
+        statuses += [status for status, _ in answers]
+    await writing
 
     assert sorted(statuses) == [200, 200, 200, 403, 403]
+
+
+async def test_call_is_written_down_though_none_comes_behind_it(api: Api) -> None:
+    await asked(api, {"Auth-Token": await add_token(api)}, MAPPINGS)
+
+    async with asyncio.timeout(30):
+        while await usage(api) != [1]:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+
+
+async def test_list_of_tokens_counts_the_calls_of_this_moment(api: Api) -> None:
+    await add_user(api.context.engine, "root")
+    headers = {"Auth-Token": await add_token(api)}
+    root = await api.log_in("root")
+    for _ in range(3):
+        await asked(api, headers, MAPPINGS)
+
+    _, listed = await asked(api, root, "/api/v3/token/auth")
+    await asked(api, headers, MAPPINGS)
+    _, shown = await asked(api, root, f"/api/v3/token/auth/{listed['data'][0]['guid']}")
+
+    assert [answer["data"][0]["usage_calls"] for answer in (listed, shown)] == [3, 4]
+
+
+async def test_calls_that_cannot_be_written_down_yet_are_answered_and_counted_later(
+    api: Api, database_url: str
+) -> None:
+    headers = {"Auth-Token": await add_token(api)}
+    statuses = [(await asked(api, headers, MAPPINGS))[0]]
+    await execute(database_url, "alter table auth_token rename column usage_calls to away")
+
+    with pytest.raises(DatabaseError):
+        await api.context.api_tokens.flush()
+    statuses.append((await asked(api, headers, MAPPINGS))[0])
+    await execute(database_url, "alter table auth_token rename column away to usage_calls")
+    await api.context.api_tokens.flush()
+
+    assert statuses == [200, 200]
+    assert await usage(api) == [2]
+
+
+async def usage(api: Api) -> list[int]:
+    async with api.context.engine.connect() as connection:
+        return list((await connection.execute(select(api_tokens.c.usage_calls))).scalars())
 
 
 async def test_api_tokens_can_be_switched_off(database_url: str) -> None:
