@@ -115,6 +115,10 @@ class Feed:
                 await self._hear(listening)
             except DatabaseError as error:
                 log.warning("the live feed has lost the database: %s", error)
+            except Exception:
+                # Or all who listen would wait for ever.
+                log.exception("the live feed has failed, and begins anew")
+                self._miss(Gap(Why.UNREAD, None))
             finally:
                 await listening.close()
             # What is committed until the next one hears is not known.

@@ -383,6 +383,29 @@ async def test_lost_connection_is_told_and_made_again(live: Live, monkeypatch: p
         assert await listener.call_ids(1) == ["call-1"]
 
 
+async def test_fault_of_ours_is_told_and_ends_nothing(
+    live: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feed_module, "AGAIN_S", 0.01)
+    async with live.listener() as listener:
+        await listener.ask()
+
+        with monkeypatch.context() as broken:
+            broken.setattr(feed_module, "data_row", None)
+            await live.store(*packets(1))
+            told = [await listener.hear(), await listener.hear()]
+        while told[-1]["reason"] != "database":
+            told.append(await listener.hear())
+        # What is stored while nobody hears is among the missing.
+        number = itertools.count(2)
+        while (said := await listener.ask())["type"] != "messages":
+            await live.store(*packets(next(number)))
+
+    assert {(each["type"], each["reason"]) for each in told} == {("missed", "unread"), ("missed", "database")}
+    assert said["data"][0]["callid"] != "call-1"
+    assert "the live feed has failed, and begins anew" in caplog.text
+
+
 async def test_nobody_listens_to_the_database_while_nobody_listens_here(live: Live) -> None:
     feed = live.context.feed
     one, other = Subscription(), Subscription()
