@@ -120,7 +120,12 @@ class ApiContext:
     async def row_shape(self) -> RowShape:
         """How rows of messages are shown now."""
         options = self.options
-        return RowShape(options.http.node_name.lower(), options.custom_headers, await self._aliases.get())
+        return RowShape(
+            options.http.node_name.lower(),
+            options.custom_headers,
+            await self._aliases.get(),
+            options.search.whole_milliseconds,
+        )
 
     async def _read_rules(self) -> dict[tuple[int, str], Any]:
         return await correlation_rules(self.engine, self.mapping_defaults())

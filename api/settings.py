@@ -133,6 +133,9 @@ class SearchSettings(Part):
     alias_by_capture_id: bool = Field(
         default=False, description="look first for an alias of the message's capture id"
     )
+    whole_milliseconds: bool = Field(
+        default=False, description="send `micro_ts` without the microseconds as decimals"
+    )
     deadline_s: Seconds = Field(
         default=30, description="longest time for one search, database and decoding together"
     )

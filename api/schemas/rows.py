@@ -2,7 +2,7 @@
 
 Source: the rows of homer-app, whose headers are flattened. A field that a message lacks is left out, but for
 those that Homer always sends. Times are told from the stored capture time; `micro_ts` is milliseconds with
-the microseconds as decimals, which is right for clients that read either.
+the microseconds as decimals, which is right for clients that read either, but for those that read an integer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,6 +58,12 @@ class RowShape(NamedTuple):
     """Those of the settings; what scripts have set is shown of any name."""
     aliases: Aliases = Aliases()
     """Names of addresses."""
+    whole_milliseconds: bool = False
+    """Times have no decimals, for clients that take none."""
+
+    def milliseconds(self, time_us: int) -> float:
+        """A time as `micro_ts` has it."""
+        return time_us // 1000 if self.whole_milliseconds else time_us / 1000
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +99,7 @@ def data_row(found: Found, shape: RowShape) -> Row:
     row["aliasSrc"] = shape.aliases.name(source, capture_id)
     row["aliasDst"] = shape.aliases.name(destination, capture_id)
     row["create_date"] = stored.time_us // 1000
-    row["micro_ts"] = stored.time_us / 1000
+    row["micro_ts"] = shape.milliseconds(stored.time_us)
     if stored.message_class is MessageClass.LOG:
         row["raw"] = fields.get("raw", "")
     return row
@@ -111,7 +117,7 @@ def message_row(found: Found, shape: RowShape) -> Row:
         "sid": found.fields.get("sid", ""),
         "raw": _shown_payload(found),
         "create_ts": stored.time_us // 1000,
-        "micro_ts": stored.time_us / 1000,
+        "micro_ts": shape.milliseconds(stored.time_us),
     }
 
 
@@ -147,7 +153,7 @@ def _transaction_row(found: Found, shape: RowShape) -> Row:
         "dstPort": destination.port,
         "create_date": stored.time_us // 1000,
         "create_ts": stored.time_us // 1000,
-        "micro_ts": stored.time_us / 1000,
+        "micro_ts": shape.milliseconds(stored.time_us),
     }
     if stored.message_class.is_sip:
         row["from_domain"] = found.fields.get("from_domain") or ""
@@ -178,7 +184,7 @@ def _arrow_row(
         "method": label.method,
         "method_text": label.text,
         "create_date": stored.time_us // 1000,
-        "micro_ts": stored.time_us / 1000,
+        "micro_ts": shape.milliseconds(stored.time_us),
         "protocol": 1 if ip_protocol is None else ip_protocol,
         "msg_color": "blue",
         "table": "",
@@ -213,7 +219,7 @@ def _headers(found: Found, shape: RowShape) -> Row:
     if parse_error := get("parse_error"):
         row["parse_error"] = parse_error
     if stored.extra:
-        row |= _hep_facts(stored.extra)
+        row |= _hep_facts(stored.extra, shape)
         # What a script has named like something of ours does not hide that.
         row = _set_by_scripts(stored) | row
     return row
@@ -232,7 +238,7 @@ def _set_by_scripts(stored: StoredMessage) -> Row:
     }
 
 
-def _hep_facts(extra: dict[str, Any]) -> Row:
+def _hep_facts(extra: dict[str, Any], shape: RowShape) -> Row:
     """Rarer facts, and the sender's own time where the message is stored under another."""
     facts = extra.get("hep")
     if not isinstance(facts, dict):
@@ -241,7 +247,7 @@ def _hep_facts(extra: dict[str, Any]) -> Row:
     row = {shown: facts[name] for name, shown in names.items() if isinstance(facts.get(name), int)}
     sender_time_us = facts.get("sender_time_us")
     if isinstance(sender_time_us, int):
-        row["sender_micro_ts"] = sender_time_us / 1000
+        row["sender_micro_ts"] = shape.milliseconds(sender_time_us)
     return row
 
 

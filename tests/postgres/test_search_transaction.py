@@ -1,10 +1,12 @@
 """Whole calls over HTTP."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from api.settings import SearchSettings
 from capture.hep.packet import Packet
 from tests.support.api import Api, add_user, an_api
 from tests.support.stored import a_packet, store
@@ -228,3 +230,20 @@ async def test_unknown_profile_is_refused(api: Api):
 
     assert answer.status_code == 400
     assert answer.json() == {"data": {}, "message": 'invalid search profile key: "60_call_h20"'}
+
+
+async def test_times_are_whole_for_clients_that_read_integers(database_url: str) -> None:
+    await store(database_url, [sip(0, "a"), other(1, 5, "a", b"{}")])
+    async with an_api(database_url, search=SearchSettings(whole_milliseconds=True)) as api:
+        await add_user(api.context.engine)
+        api.client.headers.update(await api.log_in())
+        called = await ask(api, "a")
+        id_ = called.json()["data"]["messages"][0]["id"]
+        window = {"from": START_US // 1000, "to": START_US // 1000}
+        answers = [called]
+        for path, asked in (("data", []), ("message", {"id": id_})):
+            body = {"param": {"search": {"1_call": asked}}, "timestamp": window}
+            answers.append(await api.client.post(f"/api/v3/search/call/{path}", json=body))
+
+    times = [re.findall(r'"micro_ts":([^,}]*)', answer.text) for answer in answers]
+    assert times == [["1765000012345"] * 4, ["1765000012345"], ["1765000012345"]]
