@@ -90,12 +90,19 @@ def _root_of(found: Iterable[str], source: Path) -> str:
 def _built(files: dict[str, bytes], source: Path) -> Iterator[tuple[str, BuiltFile]]:
     room = _Room(source)
     for name, content in files.items():
-        if name.endswith(".gz") and PurePosixPath(name[:-3]).suffix.lower() in _WORTH_PACKING:
+        if _is_sent_packed(name):
             # `x.js.gz` stands for `x.js`, in place of it or beside it. Unpacked once, to know that it can be.
             _read(gzip.GzipFile(fileobj=io.BytesIO(content)), room)
-            yield name[:-3], BuiltFile(None, content)
-        elif f"{name}.gz" not in files:
+            # The index page is another one by the time it is sent.
+            if name[:-3] != INDEX:
+                yield name[:-3], BuiltFile(None, content)
+        elif f"{name}.gz" not in files or not _is_sent_packed(f"{name}.gz"):
             yield name, _packed(name, content)
+
+
+def _is_sent_packed(name: str) -> bool:
+    """A script, a style, a text and so on, which browsers unpack themselves."""
+    return name.endswith(".gz") and PurePosixPath(name[:-3]).suffix.lower() in _WORTH_PACKING
 
 
 def _packed(name: str, content: bytes) -> BuiltFile:

@@ -136,6 +136,22 @@ def test_script_that_unpacks_to_too_much_is_given_up(tmp_path: Path, monkeypatch
         read_build(source)
 
 
+def test_archive_beside_a_file_that_is_sent_as_it_is_hides_nothing(tmp_path: Path) -> None:
+    source = unpacked(tmp_path, {**FILES, "tone.wav": b"RIFF", "tone.wav.gz": gzip.compress(b"RIFF")})
+
+    files = read_build(source).files
+
+    assert files["tone.wav"].unpacked() == b"RIFF"
+    assert gzip.decompress(files["tone.wav.gz"].unpacked()) == b"RIFF"
+
+
+def test_packed_index_page_does_not_take_the_place_of_the_one_that_is_sent(tmp_path: Path) -> None:
+    build = read_build(unpacked(tmp_path, {**FILES, "index.html.gz": gzip.compress(FILES["index.html"])}))
+
+    assert build.page.encode() == FILES["index.html"]
+    assert not {"index.html", "index.html.gz"} & build.files.keys()
+
+
 @pytest.mark.parametrize("form", ["unpacked", "packed"])
 def test_too_many_files_are_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     monkeypatch.setattr(build_module, "MAX_FILES", 5)
