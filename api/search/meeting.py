@@ -9,6 +9,8 @@ T = TypeVar("T")
 class _Round(Generic[T]):
     def __init__(self) -> None:
         self.given: list[T] = []
+        self.here = 0
+        """How many members wait for its end."""
         self.is_over = asyncio.Event()
 
 
@@ -23,8 +25,14 @@ class Meeting(Generic[T]):
         """What the members have given in this round, once the last one has, or has left."""
         this = self._round
         this.given.append(given)
+        this.here += 1
         self._end_if_complete()
-        await this.is_over.wait()
+        try:
+            await this.is_over.wait()
+        except asyncio.CancelledError:
+            # Its word stands, but it is about to leave: nobody else's place is to be taken by it.
+            this.here -= 1
+            raise
         return this.given
 
     def leave(self) -> None:
@@ -34,6 +42,6 @@ class Meeting(Generic[T]):
 
     def _end_if_complete(self) -> None:
         this = self._round
-        if this.given and len(this.given) >= self._members:
+        if this.here and this.here >= self._members:
             self._round = _Round()
             this.is_over.set()
