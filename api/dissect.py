@@ -45,7 +45,8 @@ class Tshark:
         self._room = asyncio.Semaphore(settings.at_once)
 
     async def dissect(self, message: Captured) -> list[Any]:
-        """Its packets as tshark's JSON has them, mostly one; Undissected."""
+        """Its packets as tshark's JSON has them, mostly one, the last first: that one shows the whole of a
+        message in several. Undissected."""
         program = self._program()
         data = FILE_HEADER + b"".join(PcapWriter().frames(message))
         async with self._turn():
@@ -60,7 +61,7 @@ class Tshark:
             raise Undissected("tshark gave no answer: the log says more") from error
         if not isinstance(packets, list):
             raise Undissected("tshark gave no packets")
-        return packets
+        return packets[::-1]
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

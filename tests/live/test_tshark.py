@@ -51,6 +51,22 @@ async def test_sip_is_taken_apart_whatever_carried_it_and_on_whatever_port(
     assert header["sip.Call-ID"] == "import-1@192.0.2.10"
 
 
+@pytest.mark.parametrize("ip_protocol", [17, 6, 132])
+async def test_message_in_several_packets_is_whole_in_the_first_one_shown(
+    tshark: Tshark, ip_protocol: int
+) -> None:
+    head, _, body = INVITE.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+    body += b"a=x:" + b"y" * 70_000 + b"\r\n"
+    payload = b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
+
+    packets = await tshark.dissect(a_message(payload, ip_protocol, is_sip=True))
+
+    layers = packets[0]["_source"]["layers"]
+    assert len(packets) == 2
+    assert layers["sip"]["sip.msg_hdr_tree"]["sip.Content-Length"] == str(len(body))
+
+
 async def test_ipv6_is_taken_apart(tshark: Tshark) -> None:
     layers = await layers_of(tshark, a_message(source="2001:db8::1", destination="2001:db8::2"))
 
