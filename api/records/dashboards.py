@@ -114,12 +114,12 @@ async def keep(change: Change, username: str, id_: str, data: Values) -> None:
     await change.connection.execute(kept)
 
 
-async def remove(change: Change, username: str, id_: str | None = None) -> None:
-    """Delete the user's own of this id, or all of them."""
+async def remove(change: Change, username: str, id_: str | None = None) -> int:
+    """Delete the user's own of this id, or all of them; how many there were."""
     where = _MINE & (user_settings.c.username == username)
     if id_ is not None:
         where &= user_settings.c.param == id_
-    await change.connection.execute(delete(user_settings).where(where))
+    return (await change.connection.execute(delete(user_settings).where(where))).rowcount
 
 
 @asynccontextmanager

@@ -104,8 +104,8 @@ async def delete_dashboard(request: Request, user: CurrentUser, context: Context
     """Delete one's own dashboard. One that everybody begins with is back as it was at first."""
     id_ = _id(request)
     async with changing(context.engine, whose(request, user)) as change:
-        await dashboards.remove(change, user.username, id_)
-        change.note("delete dashboard", id_)
+        if await dashboards.remove(change, user.username, id_):
+            change.note("delete dashboard", id_)
         total = await dashboards.count_own(change.connection, user.username)
     return JsonAnswer(KeptAnswer(total))
 
