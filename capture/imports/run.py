@@ -135,7 +135,9 @@ class _Import:
         newest_us = 0
         try:
             for taken in traffic.packets(self._file, self._job.name, self._tell_first):
-                newest_us = max(newest_us, taken.time_us)
+                # What has no time of its own is of this moment as it is.
+                if taken.time_us != now_us:
+                    newest_us = max(newest_us, taken.time_us)
         except (PcapError, ImportStopped):
             # Both are met again, and told, when the file is read for good.
             pass

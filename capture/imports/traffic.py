@@ -65,7 +65,7 @@ class Traffic:
     """One reading of a file."""
 
     def __init__(self, now_us: int, since: KeptSince, max_payload_bytes: int, shift_us: int = 0) -> None:
-        """`now_us` stands for frames without a sensible time; all times are moved by `shift_us`."""
+        """`now_us` stands for frames without a sensible time; all others are moved by `shift_us`."""
         self.rejected = Kinds()
         """What was looked for and cannot be taken, by the reason."""
         self.passed_over = Kinds()
@@ -126,7 +126,7 @@ class Traffic:
 
     def _take(self, found: Carried) -> Iterator[Taken]:
         try:
-            taken = self._read(found, found.time_us)
+            taken = self._read(found)
         except HepError as error:
             self.rejected.add(f"malformed HEP ({error.reason})")
             return
@@ -137,9 +137,9 @@ class Traffic:
             return
         yield taken
 
-    def _read(self, found: Carried, frame_us: int) -> Taken | None:
+    def _read(self, found: Carried) -> Taken | None:
         """HepError when it is HEP that is malformed."""
-        body = found.body
+        body, frame_us = found.body, found.time_us
         if is_hep(body):
             packet = decode_packet(body, self._max_payload_bytes)
             if is_keep_alive(packet):
@@ -153,7 +153,8 @@ class Traffic:
             self._pass_over(body)
             return None
         time_us, _, _ = capture_time(packet.seconds, packet.microseconds, frame_us)
-        moved_us = time_us + self._shift_us
+        shift_us = 0 if time_us == self._now_us else self._shift_us
+        moved_us = time_us + shift_us
         protocol_type, message_class = _class_of(packet)
         if protocol_type == SIP:
             self._ends.note(packet.payload)
@@ -163,26 +164,15 @@ class Traffic:
             if moved_us < self._since[message_class]:
                 self.rejected.add(f"older than `retention.{message_class.retention_key}` keeps it")
                 return None
-        data = self._moved(body, packet, time_us) if is_hep(body) else self._encoded(found, packet)
-        return None if data is None else Taken(data, moved_us, frame_us + self._shift_us)
+        if not is_hep(body):
+            data = self._encoded(found, _at(packet, moved_us))
+        else:
+            data = _moved(body, packet, moved_us) if shift_us else body
+        return None if data is None else Taken(data, moved_us, frame_us + shift_us)
 
     def _pass_over(self, body: bytes) -> None:
         is_rtp = len(body) >= 12 and body[0] >> 6 == 2
         self.passed_over.add("datagrams of RTP" if is_rtp else "datagrams of other protocols")
-
-    def _moved(self, body: bytes, packet: Packet, time_us: int) -> bytes:
-        """With its time moved, if that is to be and it has one.
-
-        One that makes no sense beside its frame's goes, or it might make sense beside that once it has moved.
-        """
-        if not self._shift_us or packet.seconds is None:
-            return body
-        moved_us = time_us + self._shift_us
-        own_us = packet_time_us(body)
-        if own_us is not None:
-            return rewrite_time(body, moved_us - own_us)
-        # Compressed as a whole: its time cannot be moved in place.
-        return encode_packet(_at(packet, moved_us))
 
     def _encoded(self, found: Carried, packet: Packet) -> bytes | None:
         """As an agent would have sent it."""
@@ -198,9 +188,6 @@ class Traffic:
             return None
         if len(packet.payload) > _LONGEST_PLAIN:
             packet = msgspec.structs.replace(packet, compressed_bytes=0)
-        if self._shift_us:
-            own_us = (packet.seconds or 0) * 1_000_000 + (packet.microseconds or 0)
-            packet = _at(packet, own_us + self._shift_us)
         try:
             return encode_packet(packet)
         except HepError:
@@ -210,6 +197,20 @@ class Traffic:
 
 def _class_of(packet: Packet) -> tuple[int, MessageClass | None]:
     return classify(packet.protocol_type, packet.payload)
+
+
+def _moved(body: bytes, packet: Packet, moved_us: int) -> bytes:
+    """HEP with another time, if it has one.
+
+    One that makes no sense beside its frame's goes, or it might make sense beside that once it has moved.
+    """
+    if packet.seconds is None:
+        return body
+    own_us = packet_time_us(body)
+    if own_us is not None:
+        return rewrite_time(body, moved_us - own_us)
+    # Compressed as a whole: its time cannot be moved in place.
+    return encode_packet(_at(packet, moved_us))
 
 
 def _at(packet: Packet, time_us: int) -> Packet:

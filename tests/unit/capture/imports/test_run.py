@@ -7,6 +7,7 @@ import pytest
 
 from capture.capture_time import capture_time
 from capture.errors import ImportRefused, PcapError
+from capture.hep.decode import decode_packet
 from capture.imported import import_of, read_reports, reports_directory
 from capture.imports.journal import open_import_journal
 from capture.journal.log import JournalWriter
@@ -325,6 +326,31 @@ def test_frame_without_a_sensible_time_is_taken_for_captured_now(tmp_path: Path)
 
     assert (result.untimed, result.report.inserted) == (2, 3)
     assert all(import_of(record.peer)[1] >= NOW_US for record in records_of(tmp_path / "data"))
+
+
+def test_now_leaves_frames_without_a_sensible_time_where_they_are(tmp_path: Path) -> None:
+    old_us = NOW_US - 400 * 24 * HOUR_US
+    path = a_file(tmp_path / "a.pcap", sip_frames(3), [old_us, 0, old_us + 5_000_000])
+
+    result = import_file(tmp_path / "data", path, to_now=True)
+
+    first, untimed, last = (import_of(record.peer)[1] for record in records_of(tmp_path / "data"))
+    assert (result.report.inserted, result.untimed, result.rejected) == (3, 1, 0)
+    assert last - first == 5_000_000
+    assert untimed == last
+    assert time.time_ns() // 1000 - last < 60_000_000
+
+
+def test_now_moves_hep_by_its_own_time_where_its_frame_has_none(tmp_path: Path) -> None:
+    path = a_file(tmp_path / "a.pcap", [ipv4(udp(a_hep3(payload=a_message())))], [0])
+
+    result = import_file(tmp_path / "data", path, to_now=True)
+
+    (record,) = records_of(tmp_path / "data")
+    packet = decode_packet(record.packet)
+    time_us, _, _ = capture_time(packet.seconds, packet.microseconds, import_of(record.peer)[1])
+    assert (result.report.inserted, result.rejected) == (1, 0)
+    assert 0 <= time.time_ns() // 1000 - time_us < 60_000_000
 
 
 def test_message_longer_than_a_hep_packet_is_imported_compressed(tmp_path: Path) -> None:
