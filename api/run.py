@@ -15,6 +15,7 @@ from api.app import create_app
 from api.database import connect
 from api.errors import DatabaseError, DatabaseMismatch
 from api.peer import in_both_forms
+from api.request_head import BoundedProtocol
 from api.settings import ApiOptions, SearchSettings
 from capture.errors import SchemaMismatch
 
@@ -45,6 +46,7 @@ def server_config(app: ASGIApp, options: ApiOptions) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
+        http=BoundedProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
