@@ -1,6 +1,7 @@
 """The columns of a ladder: every end of a message, in the order in which they first appear."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 Value = str | int | None
@@ -22,6 +23,7 @@ NO_SOURCE, NO_DESTINATION = End("127.0.0.1", 0), End("127.0.0.2", 0)
 """What stands for an end that was not captured: two different ones, so that an arrow can be drawn."""
 
 
+@lru_cache(maxsize=4096)
 def ends(
     source: str | None, source_port: int | None, destination: str | None, destination_port: int | None
 ) -> tuple[End, End]:

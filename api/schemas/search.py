@@ -5,7 +5,6 @@ Source: homer-app's binding rules. Unknown names are ignored; null is as good as
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -232,7 +231,10 @@ class TransactionAnswer(msgspec.Struct):
 
 def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Every key of any row."""
-    return list(dict.fromkeys(chain.from_iterable(rows)))
+    known: dict[str, Any] = {}
+    for row in rows:
+        known.update(row)
+    return list(known)
 
 
 def answer_headers(
