@@ -36,15 +36,6 @@ from tests.benchmarks.system import System, system
 POOL_PACKETS = 200_000
 """That the sender holds; the ids of each pass through them are new."""
 ROLES = ("intake", "worker", "postgres")
-TARGETS_MS = {
-    "Call-ID": (4, 8),
-    "number, exact": (8, 20),
-    "prefix, 7 digits": (15, 30),
-    "prefix, 4 digits": (15, 30),
-    "newest 200": (15, 30),
-    "contains, 5 digits": (120, 250),
-    "contains, 8 digits": (120, 250),
-}
 CPU_TARGETS = {"intake": Target(6), "worker": Target(28), "postgres": Target(12)}
 
 
@@ -226,9 +217,9 @@ class Bench:
                 f"{loaded.messages:,} messages over {day.HOURS} h, loaded in {loaded.seconds:.0f} s"
             )
             for name, latency in searches.measure_all(running, loaded):
-                p50, p99 = TARGETS_MS.get(name, (None, None))
-                self.report.add(f"{name}, p50", latency.p50_ms, "ms", None if p50 is None else Target(p50))
-                self.report.add(f"{name}, p99", latency.p99_ms, "ms", None if p99 is None else Target(p99))
+                # What they are to reach stands in `make bench-api`.
+                self.report.add(f"{name}, p50", latency.p50_ms, "ms")
+                self.report.add(f"{name}, p99", latency.p99_ms, "ms")
                 self.report.add(f"{name}, processor time", latency.cpu_ms, "ms a question")
                 if latency.cut:
                     self.report.note(f"{latency.cut} of {latency.asked} answers were cut by the deadline")
