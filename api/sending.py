@@ -4,20 +4,15 @@ What a file is made from is let go of item by item, and all at once when nobody 
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from fastapi.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
-
-log = logging.getLogger(__name__)
+from starlette.types import Receive, Scope, Send
 
 SLICE_BYTES: Final = 64 * 1024
 """So much is made before it is sent and others have their turn."""
-STALLED_S: Final = 60.0
-"""A client that takes no slice for so long is given up: all that it asked for is held for it meanwhile."""
 
 T = TypeVar("T")
 
@@ -31,23 +26,14 @@ class FileOf(StreamingResponse):
         parts: Callable[[Iterable[T]], Iterable[bytes]],
         media_type: str,
         headers: Mapping[str, str],
-        stalled_s: float = STALLED_S,
     ) -> None:
         left = deque(items)
         super().__init__(slices(parts(_taken(left))), media_type=media_type, headers=headers)
         self._let_go = left.clear
-        self._stalled_s = stalled_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._stalled_s):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, send_in_time)
-        except TimeoutError:
-            # Half a file cannot be taken back: the server closes the connection.
-            log.warning("a file is cut off: nothing of it was taken for %g s", self._stalled_s)
+            await super().__call__(scope, receive, send)
         finally:
             # The traceback of a client that has left would hold it until the garbage is collected.
             self._let_go()
