@@ -16,12 +16,19 @@ MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_LINE_BYTES: Final = 8 * 1024
 """Of a start line, some more than the pattern below lets through."""
 
-_START: Final = re.compile(
-    rb"(?:SIP/2\.0 [1-6][0-9]{2}(?=[ \r\n])|[A-Za-z0-9.!%*_+`'~-]{1,32} [^\s]{1,4096} SIP/2\.0(?=\r?\n))"
-)
+_STATUS: Final = rb"SIP/2\.0 [1-6][0-9]{2}(?=[ \r\n])"
+_TARGET: Final = rb" [^\s]{1,4096} SIP/2\.0(?=\r?\n)"
+_START: Final = re.compile(rb"(?:%b|[A-Za-z0-9.!%%*_+`'~-]{1,32}%b)" % (_STATUS, _TARGET))
 _NEXT_START: Final = re.compile(rb"(?<=\n)" + _START.pattern)
+_METHODS: Final = (
+    rb"ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE"
+)
+_JOINED_START: Final = re.compile(rb"%b|(?:%b)%b" % (_STATUS, _METHODS, _TARGET))
+"""Behind the rest of a body that ended without a line's end: no methods but these are known there."""
+_ANY_START: Final = re.compile(rb"%b|%b" % (_NEXT_START.pattern, _JOINED_START.pattern))
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_END: Final = 4
+_LONGEST_LINE_END: Final = 2
 _HEP_MAGIC_BYTES: Final = 4
 _CONTENT_LENGTH: Final = re.compile(rb"^(?:Content-Length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?$", re.I | re.M)
 
@@ -40,6 +47,12 @@ class SipFramer:
         """With fewer bytes held there is nothing to do."""
         self._searched = 0
         """So many of them have been searched for what is open."""
+        self._is_sip = False
+        """Whether a message has been found."""
+        self._is_in_step = True
+        """Whether what comes next is no rest of a message."""
+        self._is_torn = False
+        """Whether what comes next may begin in the middle of a word."""
 
     @property
     def pending(self) -> int:
@@ -58,8 +71,11 @@ class SipFramer:
                 break
             if length:
                 found.append(bytes(held[at : at + length]))
+                self._is_sip = self._is_in_step = True
             else:
                 length = self._rubbish_bytes(at)
+                self._is_in_step &= not held[at : at + length].strip(b"\r\n")
+            self._is_torn = False
             at += length
             self._needed, self._searched = 1, 0
         del held[:at]
@@ -70,12 +86,14 @@ class SipFramer:
         was_message = _START.match(self._held) is not None
         self._held.clear()
         self._needed, self._searched = 1, 0
+        self._is_in_step, self._is_torn = False, True
         return was_message
 
     def _message_bytes(self, at: int) -> int | None:
         """How long the message is that begins here; 0: none does; None: that is still open."""
         held, available = self._held, len(self._held) - at
-        if _START.match(held, at) is None:
+        start = _START.match(held, at)
+        if start is None:
             # Without the end of its line, a start line cannot be told from anything else.
             if held[at] in b"\r\n" or available >= _MOST_LINE_BYTES:
                 return 0
@@ -83,6 +101,12 @@ class SipFramer:
                 return 0
             self._searched = available
             return None
+        if not self._is_in_step:
+            # The rest of a body, or of a word, may stand before the method, or in its place.
+            joined = _JOINED_START.search(held, at, start.end() + _LONGEST_LINE_END)
+            if joined.start() > at if joined else self._is_torn:
+                return 0
+            self._is_in_step = True
         head_end = _HEAD_END.search(held, at + max(0, self._searched - _LONGEST_END), at + MOST_HEAD_BYTES)
         if head_end is None:
             self._searched = available
@@ -95,12 +119,14 @@ class SipFramer:
         return size if size <= available else None
 
     def _rubbish_bytes(self, at: int) -> int:
-        """How far it is to the next line that may begin a message."""
-        following = _NEXT_START.search(self._held, at + 1)
+        """How far it is to what may begin a message: a line, or what stands behind the rest of a body."""
+        held = self._held
+        joined_too = not self._is_in_step and (self._is_sip or _START.match(held, at))
+        following = (_ANY_START if joined_too else _NEXT_START).search(held, at + 1)
         if following is not None:
             return following.start() - at
-        behind_line = self._held.rfind(b"\n", at) + 1
-        return (behind_line or len(self._held)) - at
+        behind_line = held.rfind(b"\n", at) + 1
+        return (behind_line or len(held)) - at
 
 
 class Lost(NamedTuple):

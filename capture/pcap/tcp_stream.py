@@ -25,7 +25,7 @@ class StreamFramer(Protocol):
         """The packets that are whole now, as bytes; anything else is no packet."""
 
     def finish(self) -> object:
-        """Forget what is not whole: what comes next does not continue it."""
+        """Forget what is not whole: what comes next does not continue it, and may begin in the middle."""
 
 
 class Whole(NamedTuple):
@@ -43,6 +43,8 @@ class TcpStream:
         """Sequence number of the first byte; None when the capture began later than the connection."""
         self._next = first
         self._framer = framer
+        if first is None:
+            framer.finish()
         self._waiting: dict[int, tuple[bytes, int]] = {}
         self._waiting_bytes = 0
         self._latest_us = 0

@@ -178,6 +178,14 @@ def test_hep_and_sip_are_read_side_by_side(tmp_path: Path) -> None:
     assert warnings == []
 
 
+def test_stream_of_sip_that_was_joined_in_a_method_gives_the_messages_behind(tmp_path: Path) -> None:
+    frames = [ipv4(tcp(OPTIONS[3:] + OPTIONS, 1), TCP)]
+
+    (packet,) = read_packets(write_pcap(tmp_path / "a.pcap", frames), print)
+
+    assert packet.payload == OPTIONS
+
+
 @pytest.mark.parametrize(
     ("resolution", "ticks"),
     [(None, 1_500_000), (9, 1_500_000_000), (0x80 | 1, 3)],

@@ -54,6 +54,42 @@ def test_bytes_before_a_hole_are_not_joined_with_those_behind_it() -> None:
     assert framer.feed(RINGING) == [RINGING]
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("before", [b"", b"Call-ID: 1\r\nContent-Length: 4\r\n\r\n"])
+def test_rest_of_a_body_without_a_line_end_is_no_part_of_the_next_method(size: int, before: bytes) -> None:
+    stream = before + b"rest" + INVITE + OPTIONS
+    framer = SipFramer()
+    framer.feed(INVITE + RINGING[:40])
+    framer.finish()
+
+    found = [message for at in range(0, len(stream), size) for message in framer.feed(stream[at : at + size])]
+
+    assert found == [INVITE, OPTIONS]
+
+
+@pytest.mark.parametrize("following", [INVITE, RINGING])
+def test_message_behind_the_long_rest_of_a_body_is_found_where_the_stream_is_known(following: bytes) -> None:
+    framer = SipFramer()
+    framer.feed(INVITE)
+    framer.finish()
+
+    assert framer.feed(b"the rest of a body, too long for a method" + following) == [following]
+
+
+def test_rest_of_a_method_is_none() -> None:
+    framer = SipFramer()
+    framer.finish()
+
+    assert framer.feed(INVITE[2:] + OPTIONS) == [OPTIONS]
+
+
+def test_method_of_ones_own_is_kept_as_it_is() -> None:
+    framer = SipFramer()
+    own = OPTIONS.replace(b"OPTIONS", b"REINVITE")
+
+    assert framer.feed(RINGING + own) == [RINGING, own]
+
+
 def test_message_that_claims_more_than_a_megabyte_is_passed_over() -> None:
     huge = b"INVITE sip:b SIP/2.0\r\nContent-Length: 999999999\r\n\r\n"
 
