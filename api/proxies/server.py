@@ -2,7 +2,7 @@
 
 The address is that of the settings. What is asked for is a path below it and a query, which cannot name
 another host; redirects are not followed, no cookie is kept, and the proxies of the environment are not used.
-The only module that names httpx. Knows nothing of routes.
+Beside `agents` the only module that names httpx. Knows nothing of routes.
 """
 
 import asyncio
