@@ -214,26 +214,27 @@ class Walk:
         """
         if not calls:
             return
-        message_class = self._query.message_class
+        message_class, before = self._query.message_class, self.reached
         found = await self._snapshot.newest_of_calls(message_class, narrowing, calls, FIRST_ROWS)
         if found is not None:
             rows, are_all = found
-            rest = [row for row in rows if self._is_ahead(row.time_us, row.id)]
+            rest = [row for row in rows if _is_ahead(row, before)]
             if rest:
                 yield rest
+                # A long scan has not decided on them yet as it asks for more.
+                before = Position(rest[-1].time_us, rest[-1].id)
             if are_all:
                 return
         heads = await self._snapshot.heads(message_class, narrowing, calls)
-        parts = self._by_time(narrowing) if heads is None else self._by_heads(heads)
+        parts = self._by_time(narrowing) if heads is None else self._by_heads(heads, before)
         async with aclosing(parts):
             async for rows in parts:
                 yield rows
 
-    def _is_ahead(self, time_us: int, number: int) -> bool:
-        return self.reached is None or (time_us, number) < (self.reached.time_us, self.reached.id)
-
-    async def _by_heads(self, heads: Sequence[Head]) -> AsyncGenerator[list[Candidate], None]:
-        rest = [head for head in heads if self._is_ahead(head.time_us, head.id)]
+    async def _by_heads(
+        self, heads: Sequence[Head], before: Position | None
+    ) -> AsyncGenerator[list[Candidate], None]:
+        rest = [head for head in heads if _is_ahead(head, before)]
         start = 0
         while start < len(rest):
             end = start + self._slice_rows()
@@ -264,6 +265,10 @@ class Walk:
         """The next slice is larger, as far as its payloads are likely to fit."""
         mean_bytes = sum(len(row.raw) for row in rows) // len(rows) + 1
         self._rows = max(1, min(2 * self._rows, MOST_ROWS, SLICE_BYTES // mean_bytes))
+
+
+def _is_ahead(place: Candidate | Head, before: Position | None) -> bool:
+    return before is None or (place.time_us, place.id) < (before.time_us, before.id)
 
 
 def _names_a_value(expression: Expression) -> bool:

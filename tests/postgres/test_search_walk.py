@@ -14,10 +14,11 @@ from api.database import connect
 from api.errors import DatabaseTimeout
 from api.search.query import EVERYTHING, And, Condition, Expression, Not, Operator, Or, Position, Query
 from api.search.run import Searcher
-from api.search.snapshot import MAX_SORTED_MESSAGES
+from api.search.snapshot import MAX_CALLS, MAX_SORTED_MESSAGES
 from api.search.walk import FIRST_ROWS, NEAR_ROWS, Held
 from api.settings import SearchSettings
 from capture.route import MessageClass
+from capture.settings import StorageSettings
 from capture.sip.ids import call_hash
 from tests.support.stored import a_packet, store
 
@@ -83,6 +84,26 @@ async def test_long_scan_finds_what_a_near_one_would(database_url: str):
     assert [found.stored.time_us for found in page.rows] == [START_US]
     assert page.incomplete is None
     assert [found.stored.time_us for found in again.rows] == [START_US]
+
+
+async def test_long_scan_finds_the_messages_of_a_long_call_once(database_url: str):
+    hour_us, count = END_US - START_US, FIRST_ROWS + 40
+    packets = [a_packet(START_US + i, sip("long", more="Subject: needle\r\n")) for i in range(count)]
+    packets += [
+        a_packet(START_US + hour_us + i, sip(f"c{i % (MAX_CALLS + 1)}")) for i in range(NEAR_ROWS + 100)
+    ]
+    await store(database_url, packets, storage=StorageSettings(partition_hours=1))
+    # In the newer partition so many calls have such a user, and no payload matches, that a long scan begins.
+    where = And(
+        (Condition("from_user", Operator.LIKE, ("a%",)), Condition("raw", Operator.ILIKE, ("%needle%",)))
+    )
+    asked = Query(MessageClass.CALL, START_US, END_US + hour_us, count, where)
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(asked)
+
+    assert [found.stored.time_us - START_US for found in page.rows] == list(reversed(range(count)))
+    assert page.incomplete is None
 
 
 async def test_scanner_that_dies_costs_no_match(database_url: str):
