@@ -1,16 +1,17 @@
 """What transactions and exports have in common: the calls of a request, with all that belongs to them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from fastapi import Request
 
 from api.context import ApiContext
+from api.errors import RequestError
 from api.leaving import unless_gone
 from api.routes.questions import question_warnings
 from api.schemas.rows import oldest_first
-from api.schemas.search import SearchObject, answer_headers, call_ids_of, strict_classes_of
+from api.schemas.search import MAX_IDS, SearchObject, answer_headers, call_ids_of, strict_classes_of
 from api.search.decide import Found
 from api.search.fields import class_fields
 from api.search.rules import Rules, read_rules
@@ -45,6 +46,12 @@ def calls_of(messages: Iterable[Found]) -> list[str]:
     return list(dict.fromkeys(str(sid) for sid in ids if sid))
 
 
+def check_count(call_ids: Collection[str]) -> None:
+    """RequestError when several keys together name more calls than one may."""
+    if len(call_ids) > MAX_IDS:
+        raise RequestError(f"more than {MAX_IDS} Call-IDs")
+
+
 def unreadable_warnings(messages: Iterable[Found]) -> list[str]:
     """For `answer_headers`: how many of these messages are shown without the payload that they had."""
     count = sum(found.note is not None for found in messages)
@@ -59,6 +66,7 @@ async def find_calls(request: Request, context: ApiContext, body: SearchObject) 
         call_ids = call_ids_of(value)
         if call_ids:
             asked.append(Calls(message_class, call_ids, await _rules(context, message_class)))
+    check_count([call_id for calls in asked for call_id in calls.ids])
     finding = context.nodes.transaction(
         body.nodes,
         asked,

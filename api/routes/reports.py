@@ -10,7 +10,7 @@ from api.auth.dependencies import CurrentUser
 from api.context import ApiContext, Context
 from api.errors import RequestError
 from api.leaving import unless_gone
-from api.routes.correlated import calls_of, unreadable_warnings
+from api.routes.correlated import calls_of, check_count, unreadable_warnings
 from api.routes.questions import question_warnings
 from api.schemas.common import REFUSED
 from api.schemas.reports import QosAnswer, ReportAnswer, is_json_object, report_answer
@@ -89,4 +89,6 @@ def _call_ids(body: SearchObject) -> list[str]:
     asked = list((body.parameters.search or {}).values())
     if not all(isinstance(value, dict) for value in asked):
         raise RequestError
-    return sorted({call_id for call_id in chain.from_iterable(map(call_ids_of, asked)) if call_id})
+    call_ids = {call_id for call_id in chain.from_iterable(map(call_ids_of, asked)) if call_id}
+    check_count(call_ids)
+    return sorted(call_ids)

@@ -434,6 +434,16 @@ WRONG = {
     "a text for the whitelist": b'{"param":{"whitelist":"10.0.0.1"}}',
     "numbers for nodes": b'{"param":{"location":{"node":[1]}}}',
     "too many Call-IDs": json.dumps(a_body(*map(str, range(10_001)))).encode(),
+    "too many Call-IDs under two keys": json.dumps(
+        {
+            "param": {
+                "search": {
+                    key: {"callid": [f"{key} {number}" for number in range(5001)]}
+                    for key in ("1_call", "1_default")
+                }
+            }
+        }
+    ).encode(),
     "deeply nested": b'{"param":{"search":{"1_call":' + b"[" * 10_000 + b"]" * 10_000 + b"}}}",
 }
 
