@@ -25,7 +25,7 @@ class Why(StrEnum):
     SLOW = "slow"
     """The listener does not take them fast enough. They matched its question."""
     UNREAD = "unread"
-    """Too many at once, or the database has failed. Whether they matched is not known."""
+    """Too many at once, or they could not be read. Whether they matched is not known."""
     GONE = "gone"
     """They were deleted before they were looked at. Whether they matched is not known."""
     DATABASE = "database"

@@ -57,7 +57,8 @@ class Build(NamedTuple):
 def read_build(source: Path) -> Build:
     """The build in a directory or a `.tar.gz`; ConfigError in words when there is none, or a strange one.
 
-    The index page may lie deeper (`dist/homer-ui/index.html`): what is beside and below it is the build.
+    The index page may lie deeper (`dist/homer-ui/index.html`): what is beside and below it is the build, but
+    for names that begin with a dot.
     """
     try:
         found = _found(source)
@@ -145,14 +146,20 @@ def _in_directory(source: Path) -> Iterator[tuple[str, bytes]]:
     room = _Room(source)
     root = source.resolve()
     for folder, folders, names in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(filter(_is_shown, folders))
+        names = sorted(filter(_is_shown, names))
         for name in folders + names:
             _refuse_strange(Path(folder, name), root, source)
-        for name in sorted(names):
+        for name in names:
             path = Path(folder, name)
             room.take_file()
             with path.open("rb") as file:
                 yield path.relative_to(root).as_posix(), _read(file, room)
+
+
+def _is_shown(name: str) -> bool:
+    """Not what programs leave beside files for themselves, such as `.git` or `.env`."""
+    return not name.startswith(".")
 
 
 def _refuse_strange(path: Path, root: Path, source: Path) -> None:
@@ -181,6 +188,8 @@ def _in_archive(source: Path) -> Iterator[tuple[str, bytes]]:
                 continue
             if not member.isreg() or member.sparse is not None:
                 raise ConfigError(f"the web UI in {source}: {name} is no plain file")
+            if not all(map(_is_shown, name.split("/"))):
+                continue
             # What comes out of the archive has been counted as it came out of the compression.
             if (content := archive.extractfile(member)) is not None:
                 yield name, content.read()

@@ -145,6 +145,15 @@ def test_archive_beside_a_file_that_is_sent_as_it_is_hides_nothing(tmp_path: Pat
     assert gzip.decompress(files["tone.wav.gz"].unpacked()) == b"RIFF"
 
 
+@pytest.mark.parametrize("form", ["unpacked", "packed"])
+def test_names_that_begin_with_a_dot_are_left_out(tmp_path: Path, form: str) -> None:
+    files = {**FILES, ".env": b"secret", "assets/.git/config": b"secret", ".x/index.html": b"no page"}
+    source = tmp_path / "ui" if form == "unpacked" else tmp_path / "ui.tar.gz"
+    (unpacked if form == "unpacked" else packed)(source, files)
+
+    assert read_build(source) == read_build(unpacked(tmp_path / "plain"))._replace(source=source)
+
+
 def test_packed_index_page_does_not_take_the_place_of_the_one_that_is_sent(tmp_path: Path) -> None:
     build = read_build(unpacked(tmp_path, {**FILES, "index.html.gz": gzip.compress(FILES["index.html"])}))
 
