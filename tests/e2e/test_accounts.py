@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -16,7 +17,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.rhapsode import ADMIN_PASSWORD, rhapsode_up
+from tests.support.rhapsode import ADMIN_PASSWORD, Rhapsode, rhapsode_up, up_arguments
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -244,6 +245,26 @@ async def test_headers_of_who_is_no_proxy_are_not_believed(client: Client) -> No
     await client.log_in()
     rows = (await client.http.get("/rhapsode/audit?limit=5")).json()["data"]
     assert {row["address"] for row in rows} == {"127.0.0.1"}
+
+
+async def test_addresses_of_both_families_are_told_apart_on_one_socket() -> None:
+    allowed = {
+        "::1": ["::1", "::/0", "::1/64", "2001:db8::/32, ::1", "0.0.0.0/0"],
+        "127.0.0.1": ["127.0.0.1", "0.0.0.0/1", "::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "0.0.0.0/0"],
+    }
+    with TemporaryDirectory(prefix="rhapsode-accounts-") as directory:
+        arguments = up_arguments(Path(directory) / "data", http="[::]:0")
+        with Rhapsode(*arguments, extra=NO_PROXY) as running:
+            port = urlsplit(running.wait_until_ready().web).port
+            for host, networks in allowed.items():
+                base = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v3"
+                async with httpx.AsyncClient(base_url=base, timeout=60) as http:
+                    client = Client(http)
+                    http.headers.update(await client.log_in())
+                    for text in {*allowed["::1"], *allowed["127.0.0.1"]}:
+                        token, _ = await client.token(ip_address=text)
+                        answer = await http.get("/alias", headers={"Authorization": f"Bearer {token}"})
+                        assert answer.status_code == (201 if text in networks else 403), (host, text)
 
 
 async def test_guesses_at_once_and_from_pretended_places_are_counted() -> None:

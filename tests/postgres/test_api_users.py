@@ -208,6 +208,26 @@ async def test_nobody_s_password_is_their_name(api: Api) -> None:
     assert answers == [(400, {"data": {}, "message": words})] * 3
 
 
+@pytest.mark.parametrize(
+    "password", ["  blanks  ", "'\"\\%_;--", "a\0b\r\nc\x7f d", "😀é\u202eمرحبا", "aé😀b" * 256]
+)
+async def test_password_counts_to_its_last_character(api: Api, password: str) -> None:
+    made = await ask(api, "POST", "", json=NEW | {"password": password})
+    others = [
+        password[:-1],
+        f"{password} ",
+        password.strip() + "x",
+        password.upper(),
+        password.replace("\0", ""),
+    ]
+
+    assert made[0] == 201
+    assert await api.log_in("carol", password)
+    for other in {*others} - {password}:
+        login = await api.client.post("/api/v3/auth", json={"username": "carol", "password": other})
+        assert login.status_code == 401, other
+
+
 async def test_old_password_is_guessed_no_more_often_than_a_login(database_url: str) -> None:
     async with an_api(database_url, auth=AuthSettings(attempts=2)) as api:
         await add_user(api.context.engine, "alice", usergroup="user", guid="guid-of-alice")

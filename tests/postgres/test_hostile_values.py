@@ -17,9 +17,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from api.app import create_app
 from api.auth.passwords import PasswordChecker
-from api.settings import AuthSettings
-from tests.support.api import Api, add_user, an_api
+from api.settings import ApiOptions, AuthSettings
+from tests.support.api import AWAY, Api, add_user, an_api
 from tests.support.api_requests import BASE, BODIES, PARTS, RECORDS, Operation, described
 from tests.support.hostile_values import HOLE, PATHS, VALUES, Slot, slots
 
@@ -27,6 +28,15 @@ ANSWER_S = 20
 """More than any answer takes on a busy machine, and less than it takes to call it hung."""
 MOST_REFUSAL_BYTES = 20_000
 """A refusal does not send back a megabyte that it refuses."""
+DESCRIPTION = create_app(ApiOptions(database_url=AWAY)).openapi()["paths"]
+EMPTY: dict[Any, list[Any]] = {
+    "string": [""],
+    "integer": [0],
+    "boolean": [False],
+    "array": [[]],
+    "object": [{}],
+}
+"""By the type of a field."""
 NAMES = itertools.count()
 OPERATIONS = described()
 TAKE_JSON = [each for each in OPERATIONS if each.takes_json]
@@ -219,6 +229,35 @@ def is_shown(name: str, sent: Any, shown: Any) -> bool:
     if isinstance(shown, str):
         return shown == (SHOWN.get(name) if sent in BLANK else str(sent).lower())
     return sent in BLANK and shown in ([], {})
+
+
+NEVER_EMPTY = {
+    *("alias", "ip", "category", "param", "profile", "uuid", "host", "name", "expire_date"),
+    *("username", "usergroup", "guid", "password", "ip_address"),
+}
+"""Fields without which an object would be none; where a token may come from without any is said by a network."""
+
+
+@pytest.mark.parametrize("where", RECORDS)
+async def test_every_field_can_be_emptied(api: Api, where: str) -> None:
+    guid = await made(api, where, json.dumps(a_record(where)).encode())
+    one = DESCRIPTION[
+        f"{BASE}{where}/{{category}}" if where == "/user/settings" else f"{BASE}{where}/{{guid}}"
+    ]
+    fields = one["put"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    emptied = 0
+
+    for name, schema in fields.items():
+        if name in NEVER_EMPTY:
+            continue
+        for empty in EMPTY.get(schema.get("type"), ["", 0, False, [], {}]):
+            answer = await ask(api, "PUT", f"{where}/{guid}", json.dumps({name: empty}).encode())
+            assert answer.status_code < 400, (name, answer.text)
+            shown = (await record(api, where, str(guid)))[name]
+            assert json.dumps(shown) == json.dumps(empty), name
+            emptied += 1
+
+    assert emptied >= 3
 
 
 @pytest.mark.parametrize(("where", "name"), [("/users", "guid"), ("/agent/subscribe", "uuid")])
