@@ -235,7 +235,7 @@ NEVER_EMPTY = {
     *("alias", "ip", "category", "param", "profile", "uuid", "host", "name", "expire_date"),
     *("username", "usergroup", "guid", "password", "ip_address"),
 }
-"""Fields without which an object would be none; where a token may come from without any is said by a network."""
+"""Fields without which an object would be none; tokens that may come from anywhere say so by a network."""
 
 
 @pytest.mark.parametrize("where", RECORDS)
