@@ -15,7 +15,7 @@ from capture.hep.decode import decode_packet
 from capture.hep.framing import Framer
 from capture.hep.inflate import GZIP_MAGIC
 from capture.hep.legacy import time_offset
-from capture.pcap.ip import TCP, UDP, Cut, Datagram, FragmentedPackets, ip_datagram
+from capture.pcap.ip import CARRIERS, TCP, UDP, Cut, Datagram, FragmentedPackets, ip_datagram
 from capture.pcap.links import network_packet
 from capture.pcap.tcp_stream import StreamFramer, TcpStream, Whole
 
@@ -132,11 +132,12 @@ class Dissector:
         if datagram is None:
             self.others["frames that are not of IP"] += 1
             return []
-        if datagram.more or datagram.offset:
+        protocol = datagram.key[2]
+        if protocol in CARRIERS and (datagram.more or datagram.offset):
             datagram = self._fragmented.add(datagram, self._time_us)
             if datagram is None:
                 return []
-        protocol = datagram.key[2]
+            protocol = datagram.key[2]
         if protocol == UDP:
             return self._udp(datagram)
         if protocol == TCP:

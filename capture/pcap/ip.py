@@ -19,6 +19,9 @@ _AUTHENTICATION: Final = 51
 _SKIPPED_EXTENSIONS: Final = frozenset([0, 43, 60, 135])
 """IPv6 hop-by-hop options, routing, destination options, mobility: length in units of 8 bytes, less one."""
 
+CARRIERS: Final = frozenset([TCP, UDP, _AUTHENTICATION]) | _SKIPPED_EXTENSIONS
+"""What an IP packet, or a fragment of one, may name that carries TCP or UDP."""
+
 _MAX_UNFINISHED: Final = 256
 """Fragmented packets that are kept while the missing part may come."""
 _FRAGMENTS_US: Final = 60_000_000

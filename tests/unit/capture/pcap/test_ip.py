@@ -117,6 +117,17 @@ def test_packet_whose_other_fragment_is_missing_is_counted(kept: int) -> None:
     assert dissector.unjoined == 1
 
 
+def test_fragments_of_other_protocols_are_not_missed() -> None:
+    dissector = Dissector()
+
+    for piece in (ipv4(bytes(96), 50, more=True), ipv6_fragment(bytes(96), 58, offset=0, more=True)):
+        assert dissector.feed(RAW_IP, piece) == []
+    dissector.finish()
+
+    assert dissector.unjoined == 0
+    assert dissector.others == {"packets of IP protocol 50": 1, "packets of IP protocol 58": 1}
+
+
 def test_packet_that_was_given_up_for_others_is_counted() -> None:
     dissector = Dissector()
     for number in range(300):
