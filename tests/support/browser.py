@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.support.programs import find_program
 
@@ -20,7 +20,7 @@ class Browser:
     def __init__(self, page: Page, base: str, shots: Path) -> None:
         self.page, self.base = page, base
         self.trouble: list[str] = []
-        self._shots = shots
+        self.shots = shots
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.trouble.append(f"page: {error}"))
@@ -45,7 +45,7 @@ class Browser:
 
     def shoot(self, name: str) -> None:
         """Keep what the page shows, for people."""
-        self.page.screenshot(path=self._shots / f"{name}.png")
+        self.page.screenshot(path=self.shots / f"{name}.png")
 
     def forgive(self, pattern: str) -> None:
         """Take out what is known of the page itself, whoever answers it."""
@@ -60,6 +60,7 @@ def a_browser(base: str, shots: Path, **context: Any) -> Iterator[Browser]:
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=arguments)
+        expect.set_options(timeout=PATIENCE_MS)
         try:
             page = chromium.new_context(viewport={"width": 1500, "height": 900}, **context).new_page()
             yield Browser(page, base, shots)

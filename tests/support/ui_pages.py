@@ -3,6 +3,7 @@
 Source: the contract of homer-ui 7.11, and what its pages show.
 """
 
+import re
 from pathlib import Path
 from typing import Self
 
@@ -21,11 +22,21 @@ class Ui:
     def log_in(self, user: str = "admin", password: str = ADMIN_PASSWORD) -> Self:
         """By the form, until the dashboard shows messages."""
         self.browser.open("/")
+        self.fill_in_login(user, password)
+        expect(self.rows().first).to_be_visible()
+        return self
+
+    def fill_in_login(self, user: str = "admin", password: str = ADMIN_PASSWORD) -> None:
+        """Send the form of the login."""
         self.page.get_by_placeholder("Username").fill(user)
         self.page.get_by_placeholder("Password").fill(password)
         self.page.get_by_role("button", name="Login").click()
-        expect(self.rows().first).to_be_visible()
-        return self
+
+    def log_out(self) -> None:
+        """By the menu of the profile."""
+        self.page.locator("button.profile-button").click()
+        self.page.get_by_role("button", name="Logout").click()
+        expect(self.page.get_by_placeholder("Password")).to_be_visible()
 
     def rows(self) -> Locator:
         """Of the result grid that are drawn."""
@@ -81,7 +92,8 @@ class Ui:
         """A page of the settings, from their menu."""
         self.browser.open("/preference/profile")
         self.page.get_by_text(page, exact=True).click()
-        expect(self.page.get_by_role("heading", name=page.title(), exact=True)).to_be_visible()
+        title = self.page.locator(".tab-name")
+        expect(title.get_by_role("heading", name=page.title(), exact=True)).to_be_visible()
 
     def add(self, **fields: str) -> None:
         """A row of the settings page, its dialog filled in by labels (`_` for a blank)."""
@@ -96,10 +108,14 @@ class Ui:
     def delete(self, row: str) -> None:
         """Delete a row, and say yes."""
         self._row(row).locator("button").last.click()
-        dialog = self.page.locator("mat-dialog-container")
-        dialog.get_by_role("button", name="Yes").or_(dialog.get_by_role("button", name="Delete")).click()
-        expect(dialog).to_have_count(0)
+        self.confirm()
         expect(self.row(row)).to_have_count(0)
+
+    def confirm(self) -> None:
+        """Say yes to what is asked."""
+        dialog = self.page.locator("mat-dialog-container")
+        dialog.get_by_role("button", name=re.compile("Yes|Delete")).click()
+        expect(dialog).to_have_count(0)
 
     def row(self, text: str) -> Locator:
         """Rows of the settings page with this text."""
@@ -113,8 +129,12 @@ class Ui:
         dialog = self.page.locator("mat-dialog-container")
         for label, value in fields.items():
             name = label.replace("_", " ")
-            dialog.get_by_label(name, exact=True).or_(dialog.get_by_placeholder(name, exact=True)).first.fill(
-                value
+            field = (
+                dialog.get_by_label(name, exact=True).or_(dialog.get_by_placeholder(name, exact=True)).first
             )
+            if field.get_attribute("type") == "checkbox":
+                field.set_checked(value == "on")
+            else:
+                field.fill(value)
         dialog.get_by_role("button", name="Save", exact=True).click()
         expect(dialog).to_have_count(0)

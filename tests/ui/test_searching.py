@@ -115,11 +115,9 @@ def test_reload_of_a_dashboard_shows_it_again(ui: Ui, running: Rhapsode) -> None
 
 
 def test_log_out_leads_to_the_login(ui: Ui) -> None:
-    ui.page.locator("button.profile-button").click()
-    ui.page.get_by_role("button", name="Logout").click()
-
-    expect(ui.page.get_by_placeholder("Password")).to_be_visible()
+    ui.log_out()
     ui.page.reload()
+
     expect(ui.page.get_by_placeholder("Password")).to_be_visible()
 
 
