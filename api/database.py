@@ -134,7 +134,7 @@ class Reading:
         """
         mode = PLANNED_ONCE if planned_once else SETTINGS["plan_cache_mode"]
         if values and mode != self._plan_cache_mode:
-            await self.execute(f"set local plan_cache_mode = {mode}")
+            await self.execute(_planning(mode))
             self._plan_cache_mode = mode
         with _translated(self._driver):
             rows: Sequence[Sequence[Any]] = await self._driver.fetch(statement, *values)
@@ -144,6 +144,15 @@ class Reading:
         """Run statements without values, all in one round trip."""
         with _translated(self._driver):
             await self._driver.execute(statements)
+
+
+def _planning(mode: str) -> str:
+    """How a transaction's next statements are planned.
+
+    A plan is kept for longer than it takes a new partition to fill, while all of that is read in no time.
+    """
+    reading_all = "off" if mode == PLANNED_ONCE else "on"
+    return f"set local plan_cache_mode = {mode};set local enable_seqscan = {reading_all};"
 
 
 @contextmanager
@@ -247,7 +256,7 @@ async def read_only(
             await reading.execute(
                 "begin isolation level repeatable read, read only;"
                 f"set local statement_timeout = {max(1, int(statement_timeout_s * 1000))};"
-                f"set local plan_cache_mode = {plan_cache_mode};{locks}"
+                f"{_planning(plan_cache_mode)}{locks}"
             )
             yield reading
             await reading.execute("commit")
