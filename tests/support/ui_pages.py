@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, expect
 from tests.support.browser import Browser
 from tests.support.rhapsode import ADMIN_PASSWORD
 
+EXPORT_MS = 120_000
+
 
 class Ui:
     """What can be done with it."""
@@ -81,8 +83,8 @@ class Ui:
         return [text.strip() for text in self.page.get_by_role("tab").all_inner_texts()]
 
     def download(self, button: str, folder: Path) -> Path:
-        """What a button of the Export tab gives."""
-        with self.page.expect_download() as download:
+        """What a button of the Export tab gives. A picture takes the browser half a minute."""
+        with self.page.expect_download(timeout=EXPORT_MS) as download:
             self.page.get_by_text(button, exact=True).click()
         path = folder / download.value.suggested_filename
         download.value.save_as(path)
