@@ -115,8 +115,8 @@ class Traffic:
         for kind, count in dissector.others.items():
             self.passed_over.add(kind, count)
 
-    def _framer(self) -> "StreamReader":
-        return StreamReader(self.passed_over, self.rejected)
+    def _framer(self, is_begun: bool) -> "StreamReader":
+        return StreamReader(self.passed_over, self.rejected, is_begun)
 
     def _sensible(self, time_us: int) -> int:
         if EARLIEST_US <= time_us <= self._now_us + DAY_US:
@@ -221,13 +221,14 @@ def _at(packet: Packet, time_us: int) -> Packet:
 class StreamReader:
     """One direction of a TCP connection: HEP or SIP; of TLS and WebSocket only the segments are counted."""
 
-    def __init__(self, passed_over: Kinds, rejected: Kinds) -> None:
+    def __init__(self, passed_over: Kinds, rejected: Kinds, is_begun: bool) -> None:
         self._passed_over = passed_over
         self._rejected = rejected
-        self._framer = HepOrSipFramer()
+        self._framer = HepOrSipFramer(is_begun)
         self._kind: str | None = None
         """Of what cannot be read; None: nothing has come yet."""
-        self._is_hole_counted = True
+        self._is_behind_hole = False
+        """And that is not told yet."""
 
     @property
     def pending(self) -> int:
@@ -241,10 +242,10 @@ class StreamReader:
         if self._kind:
             self._passed_over.add(self._kind)
             return []
-        if not self._is_hole_counted:
-            self._is_hole_counted = True
-            self._rejected.add("holes between messages on TCP")
         found = self._framer.feed(data)
+        if self._is_behind_hole and self._framer.is_known:
+            self._is_behind_hole = False
+            self._rejected.add("holes between messages on TCP")
         packets = [item for item in found if isinstance(item, bytes)]
         if len(packets) < len(found):
             self._rejected.add(_NO_HEP, len(found) - len(packets))
@@ -257,7 +258,7 @@ class StreamReader:
             self._rejected.add(_NO_HEP, lost.hep_runs)
         if lost.sip_messages:
             self._rejected.add("messages on TCP that are not whole", lost.sip_messages)
-        self._is_hole_counted = any(lost) or not self._framer.is_known
+        self._is_behind_hole |= not any(lost)
 
 
 def _unreadable(data: bytes) -> str:

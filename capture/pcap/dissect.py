@@ -52,11 +52,11 @@ class Wanted(NamedTuple):
 
     is_one: Callable[[bytes], bool]
     """Of what a UDP datagram carries."""
-    framer: Callable[[], StreamFramer]
-    """For one direction of a TCP connection."""
+    framer: Callable[[bool], StreamFramer]
+    """For one direction of a TCP connection; told whether it is captured from its first byte on."""
 
 
-HEP: Final = Wanted(is_hep, Framer)
+HEP: Final = Wanted(is_hep, lambda _: Framer())
 
 
 class Carried(NamedTuple):
@@ -171,7 +171,8 @@ class Dissector:
                 found += self._give_up(flow)
                 stream = None
         if stream is None:
-            stream = TcpStream(self._wanted.framer(), sequence if flags & _SYN else None)
+            is_begun = bool(flags & _SYN)
+            stream = TcpStream(self._wanted.framer(is_begun), sequence if is_begun else None)
             self._streams[flow] = stream
         self._streams.move_to_end(flow)
         if body:

@@ -142,10 +142,13 @@ class HepOrSipFramer:
     Its first bytes do not tell: captures begin in the middle of a packet, and HEP carries SIP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_begun: bool = True) -> None:
+        """`is_begun`: what comes first is the beginning of the stream."""
         self._hep: Framer | None = Framer()
         self._sip: SipFramer | None = SipFramer()
         """Both, until it is known which one it is."""
+        if not is_begun:
+            self._sip.finish()
         self._runs: list[bytes | Rubbish] = []
         """Between the packets of HEP that this may be."""
 

@@ -43,8 +43,6 @@ class TcpStream:
         """Sequence number of the first byte; None when the capture began later than the connection."""
         self._next = first
         self._framer = framer
-        if first is None:
-            framer.finish()
         self._waiting: dict[int, tuple[bytes, int]] = {}
         self._waiting_bytes = 0
         self._latest_us = 0

@@ -206,6 +206,20 @@ def test_messages_behind_a_hole_are_imported_though_the_file_is_cut(tmp_path: Pa
     assert result.report.rejected == {"holes between messages on TCP": 1}
 
 
+def test_hole_before_the_first_message_of_a_connection_is_counted(tmp_path: Path) -> None:
+    frames = [
+        ipv4(tcp(b"", 0, flags=0x02), TCP),
+        ipv4(tcp(a_message(2), 1 + len(a_message(1))), TCP),
+        # Nothing is known to be missing before this one, whose beginning was not captured.
+        ipv4(tcp(a_message(3), 7, source_port=7), TCP),
+    ]
+
+    result = import_file(tmp_path / "data", a_file(tmp_path / "a.pcap", frames))
+
+    assert result.report.inserted == 2
+    assert result.report.rejected == {"holes between messages on TCP": 1}
+
+
 def test_packets_of_which_a_filter_let_no_further_fragment_through_are_counted(tmp_path: Path) -> None:
     frames = [ipv4(udp(a_message(1))[:96], more=True), ipv4(udp(a_message(2)), identification=8)]
 
