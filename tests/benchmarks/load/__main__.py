@@ -1,6 +1,6 @@
 """`make bench-api`: how fast the API answers, beside its targets, measured by Locust.
 
-    python -m tests.benchmarks.load [--only day,five-days,crowd] [--quick] [--kinds "Call-ID,number"]
+    python -m tests.benchmarks.load [--only day,five-days,crowd] [--quick] [--kinds "Call-ID;number"]
                                     [--data-dir DIR] [--json bench-api.json]
 
 * day: two million messages of 24 hours, each kind of question on one kept connection.

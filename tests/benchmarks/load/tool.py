@@ -56,7 +56,7 @@ def latency(answers: Sequence[Answer]) -> Latency:
 
 def ask_once(web: str, token: str, questions: Sequence[Asked], directory: Path) -> list[Answer]:
     """Each question after the answer to the one before, on one connection that is kept."""
-    return _run(web, token, questions, directory, ["--users", "1"], {"ONCE": "1"})
+    return run(web, token, questions, directory, ["--users", "1"], {"ONCE": "1"})
 
 
 def crowd(
@@ -71,23 +71,27 @@ def crowd(
 ) -> list[Answer]:
     """So many users at once, each of whom waits up to `pause_s` before the next question."""
     options = ["--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s"]
-    return _run(web, token, questions, directory, options, {"PAUSE_S": str(pause_s)})
+    return run(web, token, questions, directory, options, {"PAUSE_S": str(pause_s)})
 
 
-def _run(
+def run(
     web: str,
     token: str,
     questions: Sequence[Asked],
     directory: Path,
     options: Sequence[str],
     settings: dict[str, str],
+    locust: Path = LOCUST,
 ) -> list[Answer]:
+    """What Locust has written down of these questions; RuntimeError when that is nothing."""
     asked, answered = directory / "questions.jsonl", directory / "answers.jsonl"
+    # What it wrote before is no answer to these.
+    answered.unlink(missing_ok=True)
     with asked.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(question._asdict()) + "\n" for question in questions)
     names = {"QUESTIONS": str(asked), "ANSWERS": str(answered), "TOKEN": token}
     command = [
-        LOCUST,
+        locust,
         "-f",
         _LOCUSTFILE,
         "--headless",
@@ -101,7 +105,7 @@ def _run(
         [*map(str, command), *options], env=os.environ | names | settings, capture_output=True, text=True
     )
     # 1: some requests have failed; they are counted here.
-    if ended.returncode not in (0, 1):
+    if ended.returncode not in (0, 1) or not answered.exists():
         raise RuntimeError(f"locust ended with status {ended.returncode}:\n{ended.stderr}")
     with answered.open(encoding="utf-8") as file:
         answers = [Answer(*json.loads(line)) for line in file]
