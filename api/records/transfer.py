@@ -1,9 +1,13 @@
 """Settings carried over from elsewhere: lists of objects, as the lists of the API show them. All or none.
 
-Source: the web UI's import, whose page of users posts to the path of aliases. Knows no HTTP.
+Source: the web UI's import, whose page of users posts to the path of aliases, and which offers files of CSV
+alone. Knows no HTTP.
 """
 
+import csv
+import io
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,11 +32,14 @@ KINDS: Final = {
 
 
 def read_objects(data: bytes) -> list[Any]:
-    """What a file holds: a JSON list, or an object whose `data` is one, as answers are. RequestError."""
+    """What a file holds: a JSON list, or an object whose `data` is one, as answers are; or CSV, whose first
+    line names the fields. RequestError."""
     try:
         found = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise RequestError("the file is not JSON") from error
+        if data.lstrip()[:1] in (b"[", b"{"):
+            raise RequestError("the file is not JSON") from error
+        found = _read_csv(data)
     if isinstance(found, dict):
         found = found.get("data")
     if not isinstance(found, list) or len(found) > MOST_OBJECTS:
@@ -70,6 +77,25 @@ async def take_over(
         except (RequestError, AlreadyThere) as error:
             raise RequestError(f"object {number}: {error}") from error
     return len(objects)
+
+
+def _read_csv(data: bytes) -> list[dict[str, str]]:
+    """A row an object; an empty cell counts as absent. Spreadsheets write `;` where `,` parts decimals."""
+    try:
+        text = data.decode("utf-8-sig")
+        delimiter = "," if "," in text.partition("\n")[0] else ";"
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        # One more than may be there, so that too many are told as in JSON.
+        names, *lines = islice(filter(None, rows), MOST_OBJECTS + 2)
+    except (UnicodeError, ValueError, csv.Error) as error:
+        raise RequestError("the file is neither JSON nor CSV") from error
+    names = [name.strip() for name in names]
+    if len(names) < 2 or not lines or not all(names) or len(set(names)) < len(names):
+        raise RequestError("the file is neither JSON nor CSV with a line of names")
+    for number, line in enumerate(lines, 1):
+        if len(line) != len(names):
+            raise RequestError(f"object {number}: {len(line)} values for {len(names)} names")
+    return [{name: cell for name, cell in zip(names, line, strict=True) if cell} for line in lines]
 
 
 def _key(kind: Kind, row: Values) -> tuple[Any, ...]:

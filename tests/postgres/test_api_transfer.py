@@ -42,6 +42,36 @@ async def test_objects_are_made(api: Api, path: str, content: Any) -> None:
     assert await aliases(api) == ["a1", "a2"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "alias,ip,port,status\na1,192.0.2.1,5060,true\n\na2,192.0.2.2,,false\n",
+        "\ufeffalias;ip;port;status\r\na1;192.0.2.1;5060;true\r\na2;192.0.2.2;;false\r\n",
+        'status, alias ,ip\ntrue,"a1",192.0.2.1\nfalse,a2,192.0.2.2',
+    ],
+)
+async def test_table_is_taken_over_as_the_web_ui_offers_it(api: Api, content: str) -> None:
+    answer = await send(api, "ipalias/import", content.encode())
+
+    rows = (await api.client.get("/api/v3/alias")).json()["data"]
+    assert answer == (201, {"data": "2", "message": "successfully imported"})
+    assert {(row["alias"], row["ip"], row["status"]) for row in rows} == {
+        ("a1", "192.0.2.1", True),
+        ("a2", "192.0.2.2", False),
+    }
+
+
+async def test_users_of_a_table_have_their_passwords_to_the_letter(api: Api) -> None:
+    table = (
+        'username,usergroup,email,password\ncarol,user,,"0x5, ""y"" "\ndora,user,dora@example.com,12345670'
+    )
+
+    assert (await send(api, "ipalias/import", table.encode()))[0] == 201
+
+    assert await api.log_in("carol", '0x5, "y" ')
+    assert await api.log_in("dora", "12345670")
+
+
 @pytest.mark.parametrize("path", ["alias/import/replace", "alias/import/h2/replace"])
 async def test_objects_take_the_place_of_those_that_there_were(api: Api, path: str) -> None:
     await send(api, "alias/import", ALIASES)
@@ -77,7 +107,14 @@ async def test_users_are_made_wherever_the_web_ui_sends_them(api: Api) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"no", "the file is not JSON"),
+        (b"", "the file is neither JSON nor CSV"),
+        (b"no", "the file is neither JSON nor CSV"),
+        (b"alias,ip", "the file is neither JSON nor CSV"),
+        (b"alias,ip\na1,192.0.2.1\n\xff,192.0.2.2", "the file is neither JSON nor CSV"),
+        (b'alias,ip\n"a"1,192.0.2.1', "the file is neither JSON nor CSV"),
+        (b"alias,alias\na1,192.0.2.1", "the file is neither JSON nor CSV"),
+        (b"alias,ip\na1,192.0.2.1\na2", "object 2: 1 values for 2 names"),
+        (b"alias,ip\na1,192.0.2.1\na2,none", "object 2: 'none' is not an IP address"),
         (b"[" * 100_000, "the file is not JSON"),
         ({"data": 5}, "the file holds no list"),
         ([*ALIASES, {"alias": "a3", "ip": "none"}], "object 3: 'none' is not an IP address"),

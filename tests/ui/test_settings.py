@@ -1,6 +1,5 @@
 """The stock web UI: its settings pages, with rows added, changed and deleted."""
 
-import json
 import re
 from pathlib import Path
 
@@ -136,15 +135,10 @@ def test_page_that_is_in_no_menu_leads_home(ui: Ui, page: str) -> None:
 
 def test_users_are_imported_from_a_file(ui: Ui, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
-    user = {
-        "username": "grace",
-        "firstname": "Grace",
-        "lastname": "Hopper",
-        "email": "grace@example.com",
-        "department": "NOC",
-        "usergroup": "user",
-    }
-    path.write_text(json.dumps([user]))
+    path.write_text(
+        "username,firstname,lastname,email,department,usergroup\n"
+        "grace,Grace,Hopper,grace@example.com,NOC,user\n"
+    )
 
     ui.settings("USERS")
     ui.page.get_by_role("button", name="Import", exact=True).click()
