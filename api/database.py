@@ -42,8 +42,8 @@ SETTINGS = {
     "timezone": "UTC",
 }
 KEPT_STATEMENTS = 50
-"""Of each connection, the newest: a plan of many partitions takes a quarter of a megabyte of its backend, one of
-dozens of values a whole one."""
+"""Of each connection, the newest: a plan of many partitions takes a quarter of a megabyte of its backend, and
+one of dozens of values a whole one."""
 PLANNED_ONCE = "force_generic_plan"
 SET = "select set_config(name, value, false) from unnest($1::text[], $2::text[]) as setting (name, value)"
 """Not as startup parameters: a pooler in between would refuse those."""

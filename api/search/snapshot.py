@@ -12,7 +12,7 @@ from api.search.candidate import CANDIDATE_COLUMNS, Candidate
 from api.search.catalog import Catalog
 from api.search.narrow import Narrowing
 from api.search.query import Position
-from api.search.sql import TRUE, Sql, all_of, number, numbers, render, sql
+from api.search.sql import TRUE, Part, Sql, all_of, number, numbers, render, sql
 from capture.route import MessageClass
 from capture.store.columns import keys_table, messages_table
 
@@ -198,34 +198,57 @@ def of_calls(
     partitions takes ten times as long as looking into them. Everything else is kept from the planner, which
     would begin with what it takes for few messages and go through the calls for each of them.
     """
-    known = all(place.bucket is not None for place in calls)
+    select = _select(columns, message_class)
     lower_us, upper_us = narrowing.buckets.lower_us, narrowing.buckets.upper_us
-    return sql(
-        *(_select(columns, message_class), _shown(calls, narrowing) if known else ""),
-        f" where m.time_us >= {lower_us} and m.time_us < {upper_us}",
-        *(() if known else (" and ", _of_any_bucket(calls, narrowing))),
-        *(() if narrowing.untimed == TRUE else (" and coalesce(", narrowing.untimed, ", false)")),
-        f" limit {rows}",
-    )._replace(planned_once=True)
+    where = [_pruned(lower_us, upper_us - 1)]
+    if narrowing.untimed != TRUE:
+        where.append(sql("coalesce(", narrowing.untimed, ", false)"))
+    if all(place.bucket is not None for place in calls):
+        # Each is looked for in the partition of its bucket alone. Without OFFSET the planner may go through
+        # all messages while they are few, and look for the call of each.
+        shown, of_call = _shown(calls, narrowing)
+        found = sql("select m.* from ", shown, ", lateral (", select, " where ", all_of([of_call, *where]))
+        return sql(found, f" offset 0) m limit {rows}")._replace(planned_once=True)
+    found = sql(select, " where ", all_of([_of_any_bucket(calls, narrowing), *where]))
+    return sql(found, f" limit {rows}")._replace(planned_once=True)
 
 
 def _of_any_bucket(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
     first_us, last_us = narrowing.window
-    listed = numbers({place.call for place in calls})
+    listed = sorted({place.call for place in calls})
     in_window = sql("m.time_us + 0 between ", number(first_us), " and ", number(last_us))
-    return sql("m.call = any (", listed, ") and ", in_window)
+    of_call = sql("m.call = any (", numbers(listed), ")")
+    return all_of([of_call, _rare(number(listed[0]), number(listed[-1])), in_window])
 
 
-def _shown(calls: Sequence[CallAt], narrowing: Narrowing) -> Sql:
-    """Each call is looked for in the partition of its bucket alone, not in those of all."""
+def _shown(calls: Sequence[CallAt], narrowing: Narrowing) -> tuple[Sql, Sql]:
+    """Calls with the times of their buckets, as a table, and the condition for messages of one of them."""
     uppers, (first_us, last_us) = narrowing.buckets.uppers, narrowing.window
     lowers = [place.bucket for place in calls if place.bucket is not None]
-    return sql(
-        *(" join unnest(", numbers(place.call for place in calls), ", "),
+    shown = sql(
+        *("unnest(", numbers(place.call for place in calls), ", "),
         *(numbers(max(lower, first_us) for lower in lowers), ", "),
         *(numbers(min(uppers[lower] - 1, last_us) for lower in lowers), ")"),
         " as shown (call, first_us, last_us)",
-        " on m.call = shown.call and m.time_us >= shown.first_us and m.time_us <= shown.last_us",
+    )
+    in_bucket = _pruned("shown.first_us", "shown.last_us")
+    return shown, all_of([sql("m.call = shown.call"), _rare("shown.call", "shown.call"), in_bucket])
+
+
+def _rare(first: Part, last: Part) -> Sql:
+    """What holds anyway of calls between these, so that the planner takes messages of one for very few.
+
+    Of a new partition, whose values nobody has counted, it would take them for one in two hundred, and go
+    through all messages of a time, or combine indexes, to find these.
+    """
+    return sql("m.call between ", first, " and ", last)
+
+
+def _pruned(first_us: int | str, last_us: int | str) -> Sql:
+    """`m.time_us` between both, put so that partitions are told by it, but no message is looked up by it."""
+    return sql(
+        f"(m.time_us > {first_us} or m.time_us = {first_us})"
+        f" and (m.time_us < {last_us} or m.time_us = {last_us})"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import connect, read_only
+from api.database import PLANNED_ONCE, connect, read_only
 from api.search.buckets import grouped
 from api.search.catalog import Catalog
 from api.search.narrow import narrow
@@ -275,13 +275,17 @@ async def test_plan_for_all_addresses_is_not_made_for_one_that_all_calls_have(bu
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.parametrize("analyzed", [True, False])
+@pytest.mark.parametrize("calls_each", [20, 700])
 @pytest.mark.parametrize("known", [True, False], ids=["buckets known", "any bucket"])
-async def test_plan_for_all_calls_looks_them_up_in_the_windows_partitions(database_url: str, known: bool):
+async def test_plan_for_all_calls_looks_them_up_in_the_windows_partitions(
+    database_url: str, known: bool, calls_each: int, analyzed: bool
+):
     # A column beside the calls, with which a plan for all values could begin.
     condition = Condition("method", Operator.EQUAL, ("604",))
     query = Query(MessageClass.CALL, START_US, START_US + 3 * HOUR_US - 1, 200, condition)
     calls = [CallAt(number, START_US if known else None) for number in range(9)]
-    async with _filled(database_url, _packets(4, 700)) as engine:
+    async with _filled(database_url, _packets(4, calls_each), analyzed=analyzed) as engine:
         async with open_snapshot(engine, Catalog(), 30) as snapshot:
             found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
         (group,) = grouped(found[query.message_class], first=4)
@@ -292,6 +296,24 @@ async def test_plan_for_all_calls_looks_them_up_in_the_windows_partitions(databa
     assert plan.count("_call_idx") == len(group.lowers) == 3
     assert "Seq Scan" not in plan
     assert "time_us_id_idx" not in plan
+
+
+async def test_calls_are_looked_for_in_the_partitions_of_their_buckets_alone(engine: AsyncEngine):
+    query = Query(MessageClass.CALL, START_US, START_US + BUCKETS * HOUR_US - 1, 200)
+    async with open_snapshot(engine, Catalog(), 30) as snapshot:
+        found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
+    (group,) = grouped(found[query.message_class], first=BUCKETS)
+    calls = [CallAt(1, group.lowers[2]), CallAt(2, group.lowers[2]), CallAt(3, group.lowers[7])]
+    words, values = render(newest_of_calls(MessageClass.CALL, narrow(query, group), calls, 256))
+
+    async with read_only(engine, 30, (), PLANNED_ONCE) as reading:
+        await reading.execute(f"prepare planned as {words}")
+        given = ", ".join("'{" + ", ".join(map(str, value)) + "}'" for value in values)
+        explained = await reading.fetch(f"explain (analyze, timing off) execute planned ({given})")
+
+    scans = [line for (line,) in explained if "_call_idx" in line]
+    assert len(scans) == BUCKETS
+    assert sum("never executed" not in scan for scan in scans) == 2
 
 
 async def _plan_for_all_values(engine: AsyncEngine, statement: Sql) -> str:
