@@ -15,7 +15,7 @@ from api.routes.search import messages_by_id
 from api.schemas.common import REFUSED
 from api.schemas.dissect import DecodedMessage, DissectAnswer
 from api.schemas.rows import oldest_first
-from api.schemas.search import MESSAGE_EXAMPLE, SearchObject, answer_headers
+from api.schemas.search import MESSAGE_EXAMPLE, SearchObject, answer_headers, strict_classes_of
 from api.search.decide import Found
 from api.wire import JsonAnswer, describe_answer, describe_body, json_body
 
@@ -35,6 +35,8 @@ Body = Annotated[SearchObject, Depends(json_body(SearchObject))]
 )
 async def dissect_message(request: Request, user: CurrentUser, context: Context, body: Body) -> JsonAnswer:
     """Messages by their ids, taken apart; `X-Rhapsode-Warning` says why where that cannot be."""
+    if _names_no_message(body):
+        return JsonAnswer(DissectAnswer(0, []), 201, answer_headers(None, ["an id is no number"]))
     page, missing, _ = await messages_by_id(request, user, context, body)
     found = oldest_first(page.rows)
     warnings = question_warnings(context, body)
@@ -58,3 +60,10 @@ async def dissect_message(request: Request, user: CurrentUser, context: Context,
     data = await unless_gone(request, dissect_all())
     headers = answer_headers(page.incomplete, list(dict.fromkeys(warnings)), missing=missing)
     return JsonAnswer(DissectAnswer(len(data), data), 201, headers)
+
+
+def _names_no_message(body: SearchObject) -> bool:
+    """Whether words stand where ids should: the web UI sends those of a log line that is clicked on."""
+    asked = strict_classes_of(body).values()
+    listed = [each["uuid"] for each in asked if each.get("id") is None and isinstance(each.get("uuid"), list)]
+    return any(isinstance(each, str) and not each.isdigit() for ids in listed for each in ids)

@@ -82,3 +82,15 @@ async def test_question_without_a_message_is_refused(
 
     assert (answer.status_code, answer.json()["message"]) == (400, words)
     assert without.status_code == 401
+
+
+async def test_words_in_place_of_an_id_are_of_no_message(database_url: str) -> None:
+    """The web UI sends them when a log line of a ladder is clicked on, and shows an error where it is one."""
+    asked = body(1, profile="100_default")
+    asked["param"]["search"] = {"100_default": {"uuid": ["(HEP-LOG) request INVITE from alice"]}}
+    async with an_api(database_url, tshark=OFF) as api:
+        await add_user(api.context.engine)
+        answer = await api.client.post(ROUTE, json=asked, headers=await api.log_in())
+
+    assert (answer.status_code, answer.json()) == (201, {"total": 0, "data": []})
+    assert answer.headers["X-Rhapsode-Warning"] == "an id is no number"

@@ -92,6 +92,20 @@ def test_call_window_shows_every_leg(ui: Ui) -> None:
     ui.browser.forgive(NO_AGENT)
 
 
+def test_log_line_stands_in_the_ladder_at_its_time_and_can_be_opened(ui: Ui) -> None:
+    ui.search(CallID="1-20595-kam-hep3-hlog@127.0.0.1")
+    ui.open_call()
+    line = ui.arrows().filter(has_text="HEP-LOG").first
+    expect(line).to_contain_text("request INVITE from alice to bob")
+    expect(ui.arrows().first).to_contain_text("INVITE (SDP)")
+
+    with ui.page.expect_response(lambda answer: answer.url.endswith("/decode/message")):
+        line.locator("div").first.click()
+
+    expect(ui.page.get_by_text("Message ID: (HEP-LOG)")).to_be_visible()
+    ui.browser.shoot("log-line")
+
+
 def test_exports_can_be_opened(ui: Ui, tmp_path: Path) -> None:
     ui.search(CallID="mix-call-0@127.0.0.1")
     ui.open_call()
