@@ -56,6 +56,15 @@ MAX_KEY_ATOMS = 40
 """Further ones are TRUE: each is planned anew for each statement."""
 
 
+class Calls(NamedTuple):
+    """Calls among which those of all matches are."""
+
+    told: tuple[int, ...] = ()
+    """Those that the question itself names."""
+    places: Sql | None = None
+    """Gives the others, each with the bucket where it was shown, more than once perhaps."""
+
+
 class Narrowing(NamedTuple):
     """What a question narrows to in some buckets. All conditions are necessary, none need be sufficient."""
 
@@ -65,9 +74,8 @@ class Narrowing(NamedTuple):
     """Column atoms alone: enough beside `call = any(…)`."""
     untimed: Sql
     """The same without the window."""
-    calls: tuple[Sql, ...]
-    """Each gives calls and the bucket where each was shown (NULL: any), more than once perhaps, among which
-    those of all matches are: the key atoms of the outermost AND, and an OR of key atoms as one."""
+    calls: tuple[Calls, ...]
+    """Each is enough: the key atoms of the outermost AND, and an OR of key atoms as one."""
     given: tuple[int, ...] | None = None
     """Such calls where the question itself tells them, but for those of `apart`."""
     apart: Sql | None = None
@@ -76,6 +84,16 @@ class Narrowing(NamedTuple):
     """Those that all this is about."""
     window: tuple[int, int] = (0, 0)
     """First and last microsecond of them that is asked for."""
+
+
+class _Shown(NamedTuple):
+    """The calls of an atom."""
+
+    told: tuple[int, ...] = ()
+    """By their numbers."""
+    condition: Sql | None = None
+    """Of their key rows `k`, as far as these are not marked `cut`."""
+    planned_once: bool = True
 
 
 class _Atom(NamedTuple):
@@ -87,7 +105,7 @@ class _Atom(NamedTuple):
     """A necessary condition by key atoms, to be used beside or instead of `exact`."""
     columns: Sql | None = None
     """A necessary condition on columns that is not exact."""
-    calls: tuple[Sql, ...] = ()
+    calls: tuple[_Shown, ...] = ()
     given: tuple[int, ...] | None = None
     """The calls of all matches, where the question tells them, but for those of `apart`."""
     apart: Sql | None = None
@@ -107,7 +125,7 @@ def narrow(query: Query, buckets: Buckets) -> Narrowing:
         rows=all_of([in_time, columns, TRUE if atom.keys is None else atom.keys]),
         columns=all_of([in_time, columns]),
         untimed=columns,
-        calls=atom.calls,
+        calls=tuple(Calls(shown.told, translation.places_of(shown)) for shown in atom.calls),
         given=atom.given,
         apart=atom.apart,
         buckets=buckets,
@@ -196,9 +214,9 @@ class _Translation:
 
     def _any(self, atoms: Sequence[_Atom]) -> _Atom:
         exact = _joined(any_of, [atom.exact for atom in atoms])
-        calls: tuple[Sql, ...] = ()
+        calls: tuple[_Shown, ...] = ()
         if atoms and all(atom.calls for atom in atoms):
-            calls = (_union([atom.calls[0] for atom in atoms]),)
+            calls = (_either([atom.calls[0] for atom in atoms]),)
         if exact is not None:
             return _Atom(exact=exact, calls=calls)
         # A column on one side and a key on the other: the whole is needed, as neither half alone is.
@@ -288,7 +306,7 @@ class _Translation:
             return _TRUE
         addresses = [address for address in given if _is_address(address)]
         listed = sql("any (", texts(addresses), "::inet[])")
-        calls: tuple[Sql, ...] = ()
+        calls: tuple[_Shown, ...] = ()
         if "address" in self._buckets.keyed:
             planned_once = len(addresses) == 1
             test = _as_range(addresses[0]) if planned_once else sql("= ", listed)
@@ -322,13 +340,8 @@ class _Translation:
     # Atoms
 
     def _of_calls(self, calls: Sequence[int]) -> _Atom:
-        listed = numbers(calls)
-        told = sql("select call, null::bigint from unnest(", listed, ") as given (call)")
-        return _Atom(
-            keys=sql("m.call = any (", listed, ")"),
-            calls=(told._replace(planned_once=True),),
-            given=tuple(calls),
-        )
+        told = tuple(calls)
+        return _Atom(keys=sql("m.call = any (", numbers(told), ")"), calls=(_Shown(told),), given=told)
 
     def _by_keys(self, condition: Condition, columns: Sequence[str], needed: Sequence[str]) -> _Atom:
         if not self._buckets.keyed.issuperset(needed):
@@ -342,11 +355,10 @@ class _Translation:
         self._key_atoms += 1
         if self._key_atoms > MAX_KEY_ATOMS:
             return _TRUE
-        shown = any_of([condition, sql("k.cut")])
         # Hidden from the planner, which would look up all messages of all calls and sort them, where a walk
         # from the newest on ends after a few hundred.
-        keys = sql("coalesce(m.call in (", self.calls_of(shown), "), false)")
-        return _Atom(keys=keys, calls=(self.places_of(shown, planned_once=varied),))
+        keys = sql("coalesce(m.call in (", self._calls_of(condition), "), false)")
+        return _Atom(keys=keys, calls=(_Shown(condition=condition, planned_once=varied),))
 
     def _key_test(self, value: str, operator: Operator, given: Sequence[str]) -> Sql:
         if operator is Operator.LIKE and len(given) <= MAX_SINGLE_PATTERNS:
@@ -368,17 +380,20 @@ class _Translation:
             " and (k.extra ? 'call_id' or k.cut)"
         )
 
-    def calls_of(self, condition: Sql) -> Sql:
+    def _calls_of(self, condition: Sql) -> Sql:
         """The calls of the key rows of these buckets that fulfil a condition."""
         return self._of_keys("k.call", self._listed_buckets(), condition)
 
-    def places_of(self, condition: Sql, *, planned_once: bool = False) -> Sql:
-        """The same calls, each with the bucket of its key row."""
+    def places_of(self, shown: _Shown) -> Sql | None:
+        """Calls with the buckets of their key rows; None where all are told."""
+        if shown.condition is None:
+            return None
         buckets = self._listed_buckets()
-        if planned_once:
+        if shown.planned_once:
             # Numbers of ours instead of values: so the one plan has these partitions alone.
             buckets = sql(f" in ({', '.join(map(str, self._buckets.lowers))})")
-        return self._of_keys("k.call, k.bucket", buckets, condition)._replace(planned_once=planned_once)
+        places = self._of_keys("k.call, k.bucket", buckets, shown.condition)
+        return places._replace(planned_once=shown.planned_once)
 
     def _listed_buckets(self) -> Sql:
         first, *others = self._buckets.lowers
@@ -387,7 +402,7 @@ class _Translation:
     def _of_keys(self, columns: str, buckets: Sql, condition: Sql) -> Sql:
         table = keys_table(self._message_class)
         select = f"select {columns} from {table} k where k.bucket"  # noqa: S608 (names of our own)
-        return sql(select, buckets, " and ", condition)
+        return sql(select, buckets, " and ", any_of([condition, sql("k.cut")]))
 
     def _extra(self, name: str, condition: Condition) -> Sql:
         given = _texts(condition.values)
@@ -407,10 +422,14 @@ def _as_range(address: str) -> Sql:
     return sql("between ", value, " and ", value)
 
 
-def _union(selects: Sequence[Sql]) -> Sql:
-    first, *rest = selects
-    union = sql(first, *(part for select in rest for part in (" union all ", select)))
-    return union._replace(planned_once=all(select.planned_once for select in selects))
+def _either(parts: Sequence[_Shown]) -> _Shown:
+    """The calls of all of them, by one look at the keys."""
+    conditions = [part.condition for part in parts if part.condition is not None]
+    return _Shown(
+        tuple(call for part in parts for call in part.told),
+        any_of(conditions) if conditions else None,
+        planned_once=all(part.planned_once for part in parts),
+    )
 
 
 def _joined(join: Callable[[list[Sql]], Sql], parts: Sequence[Sql | None]) -> Sql | None:

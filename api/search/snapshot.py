@@ -51,6 +51,7 @@ class Snapshot:
         self._reading = reading
         self._catalog = catalog
         self._buckets: dict[MessageClass, Sequence[Buckets]] = {}
+        self._last: tuple[tuple[str, list[object]], Sequence[Sequence[Any]]] | None = None
 
     async def buckets(
         self, message_classes: Iterable[MessageClass], from_us: int, to_us: int
@@ -73,12 +74,15 @@ class Snapshot:
 
         A bucket holds all messages of a call that its key rows tell of, so that none is looked for elsewhere.
         """
-        if narrowing.given is not None and (told := await self._told(narrowing, narrowing.given)) is not None:
-            return [CallAt(call, None) for call in told]
-        for calls in narrowing.calls:
-            rows = await self._fetch(probe(calls))
+        if (
+            narrowing.given is not None
+            and (everything := await self._told(narrowing, narrowing.given)) is not None
+        ):
+            return [CallAt(call, None) for call in everything]
+        for told, places in narrowing.calls:
+            rows = [] if places is None else await self._fetch(probe(places))
             if len(rows) < MAX_CALL_KEYS:
-                listed = {CallAt(*row) for row in rows}
+                listed = {CallAt(*row) for row in rows} | {CallAt(call, None) for call in told}
                 if len({call for call, _ in listed}) <= MAX_CALLS:
                     return list(listed)
         return None
@@ -97,13 +101,15 @@ class Snapshot:
         """The newest rows of these calls, `most` or fewer, newest first, and whether these are all; None when
         the calls have too many to say which are the newest.
         """
-        found = await self._fetch(newest_of_calls(message_class, narrowing, calls, most))
+        found = await self._fetch_again(newest_of_calls(message_class, narrowing, calls, most))
         if not found:
             return [], True
         total = found[0][-1]
         if total > MAX_SORTED_MESSAGES:
             return None
-        return [Candidate(*row[:-1]) for row in found], len(found) == total
+        first_us, last_us = narrowing.window
+        rows = [Candidate(*row[:-1]) for row in found]
+        return [row for row in rows if first_us <= row.time_us <= last_us], len(found) == total
 
     async def heads(
         self, message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt]
@@ -147,6 +153,16 @@ class Snapshot:
         )
         return {row[0]: row[1] for row in found}
 
+    async def _fetch_again(self, statement: Sql) -> Sequence[Sequence[Any]]:
+        """The same, if it was the last one too: a snapshot answers it as before.
+
+        What belongs to a call is mostly looked for among the messages of that call alone.
+        """
+        asked = render(statement)
+        if self._last is None or self._last[0] != asked:
+            self._last = asked, await self._fetch(statement)
+        return self._last[1]
+
     async def _fetch(self, statement: Sql) -> Sequence[Sequence[Any]]:
         words, values = render(statement)
         return await self._reading.fetch(words, *values, planned_once=statement.planned_once)
@@ -177,11 +193,15 @@ def by_time(message_class: MessageClass, narrowing: Narrowing, before: Position 
 def newest_of_calls(
     message_class: MessageClass, narrowing: Narrowing, calls: Sequence[CallAt], rows: int
 ) -> Sql:
-    """The statement for the newest messages of these calls; each row ends with how many there are.
+    """The statement for the newest messages of these calls, also those outside of the window; each row ends
+    with how many there are.
 
     They are gathered before they are sorted: an ORDER BY with LIMIT would tempt the planner onto the time
-    index.
+    index. Hardly a call goes on beyond the window, and without it the rules of a transaction, which have
+    windows of their own, ask for the same calls in the same words.
     """
+    buckets = narrowing.buckets
+    narrowing = narrowing._replace(window=(buckets.lower_us, buckets.upper_us - 1))
     held = of_calls(CANDIDATE_COLUMNS, message_class, narrowing, calls, MAX_SORTED_MESSAGES + 1)
     return sql(
         *("with held as materialized (", held, ") select *, (select count(*) from held) from held"),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import PLANNED_ONCE, connect, read_only
 from api.search.buckets import grouped
 from api.search.catalog import Catalog
-from api.search.narrow import narrow
+from api.search.narrow import Narrowing, narrow
 from api.search.query import Condition, Operator, Query
 from api.search.snapshot import CallAt, by_time, newest_of_calls, of_calls, open_snapshot, probe
 from api.search.sql import Sql, render
@@ -89,6 +89,13 @@ async def _plan(engine: AsyncEngine, statement: Sql) -> dict[str, list[dict[str,
     return nodes
 
 
+def _probe(narrowing: Narrowing) -> Sql:
+    """The statement for the calls of the first key atom."""
+    places = narrowing.calls[0].places
+    assert places is not None
+    return probe(places)
+
+
 async def _narrowed(engine: AsyncEngine, query: Query) -> list[tuple[Any, Any]]:
     async with open_snapshot(engine, Catalog(), 30) as snapshot:
         found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
@@ -130,7 +137,7 @@ async def test_keys_are_found_by_their_index(busy_engine: AsyncEngine):
         query = Query(MessageClass.CALL, START_US, START_US + HOUR_US - 1, 200, condition)
 
         ((_, narrowing),) = await _narrowed(busy_engine, query)
-        (nodes,) = (await _plan(busy_engine, probe(narrowing.calls[0]))).values()
+        (nodes,) = (await _plan(busy_engine, _probe(narrowing))).values()
 
         assert {node["Node Type"] for node in nodes} <= {"Bitmap Heap Scan", "Index Scan"}, condition
 
@@ -170,7 +177,7 @@ async def test_indexes_serve_where_a_script_tags_every_message(database_url: str
     by_status = Condition("method", Operator.EQUAL, ("604",))
     async with _filled(database_url, _packets(1, 3000), script) as engine:
         (of_tag,) = [
-            await _plan(engine, probe(narrowing.calls[0]))
+            await _plan(engine, _probe(narrowing))
             for _, narrowing in await _narrowed(engine, _of_an_hour(by_tag))
         ]
         (of_status,) = [
@@ -234,7 +241,7 @@ async def test_plan_for_all_values_finds_keys_by_their_index(database_url: str, 
         async with open_snapshot(engine, Catalog(), 30) as snapshot:
             found = await snapshot.buckets([query.message_class], query.from_us, query.to_us)
         (group,) = grouped(found[query.message_class], first=4)
-        plan = await _plan_for_all_values(engine, probe(narrow(query, group).calls[0]))
+        plan = await _plan_for_all_values(engine, _probe(narrow(query, group)))
 
     assert "$1" in plan
     assert plan.count("_idx") >= 4
@@ -258,7 +265,7 @@ async def test_plan_for_all_values_is_made_for_what_a_partition_will_hold(
     # So few rows that to read all of them costs least; the plan is kept while more come.
     async with _filled(database_url, _packets(1, 20), analyzed=analyzed) as engine:
         ((_, narrowing),) = await _narrowed(engine, _of_an_hour(condition))
-        plan = await _plan_for_all_values(engine, probe(narrowing.calls[0]))
+        plan = await _plan_for_all_values(engine, _probe(narrowing))
 
     assert "_idx" in plan
     assert "Seq Scan" not in plan
@@ -268,7 +275,7 @@ async def test_plan_for_all_addresses_is_not_made_for_one_that_all_calls_have(bu
     query = _of_an_hour(Condition("source", Operator.EQUAL, ("198.51.100.1",)))
     ((_, narrowing),) = await _narrowed(busy_engine, query)
 
-    plan = await _plan_for_all_values(busy_engine, probe(narrowing.calls[0]))
+    plan = await _plan_for_all_values(busy_engine, _probe(narrowing))
 
     assert "_source_idx" in plan
     assert "_destination_idx" in plan

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from api.database import Reading
 from api.settings import SearchSettings
 from capture.hep.packet import Packet
+from capture.route import MessageClass
+from capture.store.columns import messages_table
 from tests.support.api import Api, add_user, an_api
 from tests.support.stored import a_packet, store
 
@@ -53,6 +56,24 @@ async def ask(api: Api, *call_ids: str, **param: Any) -> Any:
     return answer
 
 
+async def test_messages_of_a_call_are_fetched_once_for_all_that_is_looked_for(
+    database_url: str, api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    await store(database_url, [sip(0, "a"), sip(1, "a", "BYE sip:bob@example.com SIP/2.0"), sip(2, "b")])
+    statements: list[str] = []
+    fetch = Reading.fetch
+
+    async def listen(reading: Reading, statement: str, *values: object, planned_once: bool = False) -> Any:
+        statements.append(statement)
+        return await fetch(reading, statement, *values, planned_once=planned_once)
+
+    monkeypatch.setattr(Reading, "fetch", listen)
+    answer = await ask(api, "a")
+
+    assert answer.json()["total"] == 2
+    assert sum(f"from {messages_table(MessageClass.CALL)} m" in statement for statement in statements) == 1
+
+
 async def test_transaction_has_all_parts_that_the_ladder_needs(database_url: str, api: Api):
     answered = sip(
         1000, "a", "SIP/2.0 200 OK", source=bytes([192, 0, 2, 2]), destination=bytes([192, 0, 2, 1])
@@ -63,7 +84,7 @@ async def test_transaction_has_all_parts_that_the_ladder_needs(database_url: str
 
     data = answer["data"]
     invite, ok = data["messages"]
-    assert answer["total"] == 2
+    assert answer.json()["total"] == 2
     assert set(answer["keys"]) == invite.keys() | ok.keys()
     assert (invite["method"], ok["method"]) == ("INVITE", "200")
     expected = {

@@ -286,6 +286,17 @@ async def test_whole_call_is_found_however_long_it_is(database_url: str, count: 
     assert [found.stored.time_us for found in oldest.rows] == [START_US]
 
 
+async def test_window_is_kept_where_a_long_call_goes_on_behind_it(database_url: str):
+    await store_many(database_url, 3 * FIRST_ROWS)
+    until_us = START_US + 50
+
+    async with a_searcher(database_url) as searcher:
+        page = await searcher.page(Query(MessageClass.CALL, START_US, until_us, 200, equal("sid", "a")))
+
+    assert [found.stored.time_us for found in page.rows] == list(range(until_us, START_US - 1, -1))
+    assert page.incomplete is None
+
+
 async def test_pages_hold_each_message_once_though_many_share_a_moment(database_url: str):
     await store(database_url, [a_packet(START_US, sip(call_id=f"c{i % 3}")) for i in range(25)])
     ids: list[int] = []
