@@ -5,6 +5,7 @@ nothing of HTTP or of the database.
 """
 
 import time
+from functools import lru_cache
 
 import jwt
 import msgspec
@@ -13,6 +14,8 @@ from api.errors import TokenInvalid
 
 ALGORITHM = "HS256"
 KEY_BYTES = 32
+REMEMBERED = 1024
+"""Tokens of so many logins; to verify one takes a tenth of a millisecond, in each request."""
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -40,6 +43,15 @@ def write_token(key: bytes, claims: Claims) -> str:
 
 def read_token(key: bytes, token: str) -> Claims:
     """The claims of a token that was made with this key and has not expired; else TokenInvalid."""
+    claims = _read(key, token)
+    if claims.exp <= time.time():
+        raise TokenInvalid
+    return claims
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(key: bytes, token: str) -> Claims:
+    """The same of one that has not expired when it is first seen. What it says stays true, but for its time."""
     try:
         claims = jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": ["exp"]})
         return msgspec.convert(claims, Claims)

@@ -86,3 +86,14 @@ def test_token_that_is_not_ours_is_refused(token: str) -> None:
 def test_any_text_is_refused_in_one_way(text: str) -> None:
     with pytest.raises(TokenInvalid):
         read_token(KEY, text)
+
+
+def test_token_that_was_read_before_is_refused_once_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = jwt.encode(some_claims(exp=int(time.time()) + 60), KEY)
+    claims = read_token(KEY, token)
+    monkeypatch.setattr("api.auth.tokens.time.time", lambda: float(claims.exp))
+
+    with pytest.raises(TokenInvalid):
+        read_token(KEY, token)
+    with pytest.raises(TokenInvalid):
+        read_token(b"x" * 32, token)
