@@ -51,7 +51,7 @@ def read_token(key: bytes, token: str) -> Claims:
 
 @lru_cache(maxsize=REMEMBERED)
 def _read(key: bytes, token: str) -> Claims:
-    """The same of one that has not expired when it is first seen. What it says stays true, but for its time."""
+    """The same of one that has not expired when first seen. What it says stays true, but for its time."""
     try:
         claims = jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": ["exp"]})
         return msgspec.convert(claims, Claims)
