@@ -28,6 +28,7 @@ NEAR_ROWS = 4000
 """Candidates decided here before a search that finds fewer than one in four becomes a long scan."""
 FIRST_ROWS, MOST_ROWS = 256, 4096
 SPARE_ROWS = 8
+SPARE_CALL_ROWS = 20
 LONG_CHARS = 6
 """So much of a number's beginning is no whole country or area."""
 _WILDCARD = re.compile("[%_]")
@@ -215,7 +216,9 @@ class Walk:
         if not calls:
             return
         message_class, before = self._query.message_class, self.reached
-        found = await self._snapshot.newest_of_calls(message_class, narrowing, calls, FIRST_ROWS)
+        # Nearly all messages of such calls match, and each row that nobody asks for costs as it comes.
+        most = min(FIRST_ROWS, self._wanted + max(SPARE_CALL_ROWS, self._wanted // 10))
+        found = await self._snapshot.newest_of_calls(message_class, narrowing, calls, most)
         if found is not None:
             rows, are_all = found
             rest = [row for row in rows if _is_ahead(row, before)]
