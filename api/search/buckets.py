@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 MAX_GROUP = 32
 """Buckets asked at once: locks and planning grow with partitions."""
+CALL_GROUP = 64
+"""Where few calls are named: nothing but the last bucket tells that all of one has been found."""
 
 
 class Buckets(NamedTuple):
@@ -29,7 +31,7 @@ class Buckets(NamedTuple):
 
 def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
     """Neighbours in which the same is keyed, as one: `first` of them, then twice as many, then four times."""
-    most, start = min(first, MAX_GROUP), 0
+    most, largest, start = first, max(first, MAX_GROUP), 0
     while start < len(buckets):
         end = start + 1
         while end < len(buckets) and end - start < most and buckets[end].keyed == buckets[start].keyed:
@@ -37,4 +39,4 @@ def grouped(buckets: Sequence[Buckets], first: int = 1) -> Iterator[Buckets]:
         run = buckets[start:end]
         lowers = tuple(bucket.lower_us for bucket in run)
         yield Buckets(lowers, run[-1].lower_us, run[0].upper_us, run[0].keyed, run[0].headers)
-        start, most = end, min(most * 2, MAX_GROUP)
+        start, most = end, min(most * 2, largest)

@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from time import perf_counter
 
-from api.search.buckets import MAX_GROUP, Buckets, grouped
+from api.search.buckets import CALL_GROUP, MAX_GROUP, Buckets, grouped
 from api.search.candidate import Candidate
 from api.search.decide import Found, Judge
 from api.search.narrow import Narrowing, narrow
-from api.search.query import And, Condition, Expression, Operator, Position, Query
+from api.search.query import And, Condition, Expression, Operator, Or, Position, Query
 from api.search.scanner import Task
 from api.search.scanners import ScannerGone, Scanners
 from api.search.snapshot import CallAt, Head, Snapshot
@@ -32,6 +32,7 @@ SPARE_CALL_ROWS = 20
 LONG_CHARS = 6
 """So much of a number's beginning is no whole country or area."""
 _WILDCARD = re.compile("[%_]")
+_CALL_FIELDS = frozenset(["sid", "call_id", "correlation_id"])
 SLICE_BYTES = 4 * 1024 * 1024
 """Stored payload fetched at once, as far as the slice before tells; two such slices are held."""
 HELD_BYTES = 128 * 1024 * 1024
@@ -108,7 +109,7 @@ class Walk:
         self._held = held
         self._node = node
         # What names a value is likely to ask for few rows, wherever they are.
-        self._first_group = MAX_GROUP if _names_a_value(query.where) else first_group
+        self._first_group = max(first_group, _likely_group(query.where))
         self._task = Task(query.message_class, query.where, tuple(custom_headers))
         self._judge = Judge(query.message_class, query.where, custom_headers, payloads.codec)
         self._rows = FIRST_ROWS
@@ -272,6 +273,26 @@ class Walk:
 
 def _is_ahead(place: Candidate | Head, before: Position | None) -> bool:
     return before is None or (place.time_us, place.id) < (before.time_us, before.id)
+
+
+def _likely_group(expression: Expression) -> int:
+    """How many buckets to ask at once."""
+    if _names_calls(expression):
+        return CALL_GROUP
+    return MAX_GROUP if _names_a_value(expression) else 1
+
+
+def _names_calls(expression: Expression) -> bool:
+    """Whether all matches are of a few calls that the question names."""
+    match expression:
+        case Condition(field=field, operator=Operator.EQUAL, values=values):
+            return field in _CALL_FIELDS and all(isinstance(value, str) for value in values)
+        case And(parts=parts):
+            return any(map(_names_calls, parts))
+        case Or(parts=parts):
+            return bool(parts) and all(map(_names_calls, parts))
+        case _:
+            return False
 
 
 def _names_a_value(expression: Expression) -> bool:

@@ -98,3 +98,16 @@ async def _settle(database_url: str) -> None:
         await connection.execute("checkpoint")
     finally:
         await connection.close()
+
+
+async def warm(database_url: str) -> None:
+    """Read into PostgreSQL's memory what a server that has stored it has there."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("create extension if not exists pg_prewarm")
+        await connection.execute(
+            "select pg_prewarm(oid::regclass) from pg_class"
+            " where relname ~ '^(messages|keys)_1_call_p' and relkind in ('r', 'i') order by relname"
+        )
+    finally:
+        await connection.close()

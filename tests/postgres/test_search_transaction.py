@@ -84,7 +84,7 @@ async def test_transaction_has_all_parts_that_the_ladder_needs(database_url: str
 
     data = answer["data"]
     invite, ok = data["messages"]
-    assert answer.json()["total"] == 2
+    assert answer["total"] == 2
     assert set(answer["keys"]) == invite.keys() | ok.keys()
     assert (invite["method"], ok["method"]) == ("INVITE", "200")
     expected = {

@@ -12,6 +12,7 @@ Everything happens on this machine, over the loopback, in temporary directories.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -105,6 +106,11 @@ class Bench:
         self._report.add(f"{who}: p50", answered.p50_ms, "ms")
         self._report.add(f"{who}: p99", answered.p99_ms, "ms", Target(500))
         self._report.add(f"{who}: longest", answered.worst_ms, "ms")
+        for kind in KINDS:
+            of_kind = [answer for answer in answers if answer.kind == kind.name]
+            if of_kind:
+                p50, p99 = tool.latency(of_kind)[1:3]
+                self._report.note(f"{kind.name}: {len(of_kind)}, p50 {p50:.0f} ms, p99 {p99:.0f} ms")
 
     def _ask(self, running: System, loaded: Day, kind: Kind) -> tool.Latency:
         kind = kind._replace(asked=max(10, kind.asked // self._scale))
@@ -134,6 +140,7 @@ class Bench:
         with system(data_dir=home / "data") as running:
             if noted.exists():
                 loaded = Day(**json.loads(noted.read_text(encoding="utf-8")))
+                asyncio.run(day.warm(running.database_url))
             else:
                 loaded = day.load(running.database_url, messages // self._scale, hours=hours)
                 noted.write_text(json.dumps(loaded._asdict()), encoding="utf-8")
