@@ -5,7 +5,8 @@ a file of JSON objects, one a line (`kind`, `path`, `body`, `counted`); ANSWERS,
 ONCE, where each question is to be asked once and in order; PAUSE_S, the longest wait between two.
 
 ANSWERS gets one JSON array a line: kind, milliseconds from sending to the last byte, bytes, status (0: no
-answer), rows (as far as the answer says how many), why it is incomplete or null, and whether it counts.
+answer), rows (as far as the answer says how many), why it is incomplete or null, whether it counts, and when
+it was asked.
 """
 
 import itertools
@@ -71,10 +72,15 @@ def _rows(content: bytes) -> int | None:
 
 @events.request.add_listener
 def write_down(
-    name: str, response_time: float, response_length: int, context: dict[str, Any], **_: object
+    name: str,
+    response_time: float,
+    response_length: int,
+    context: dict[str, Any],
+    start_time: float,
+    **_: object,
 ) -> None:
     seen = [context.get(key) for key in ("status", "rows", "incomplete", "counted")]
-    answers.append([name, response_time, response_length, *seen])
+    answers.append([name, response_time, response_length, *seen, start_time])
 
 
 @events.quitting.add_listener

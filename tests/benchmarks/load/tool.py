@@ -25,6 +25,8 @@ class Answer(NamedTuple):
     rows: int | None
     incomplete: str | None
     counted: bool | None
+    asked_s: float
+    """When, in seconds since the Unix epoch."""
 
     @property
     def failed(self) -> bool:

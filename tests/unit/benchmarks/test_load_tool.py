@@ -18,15 +18,17 @@ def _locust(directory: Path, script: str) -> Path:
 
 
 def test_answers_are_what_locust_writes(tmp_path: Path) -> None:
-    locust = _locust(tmp_path, """echo '["Call-ID", 2.5, 80, 201, 1, null, true]' > "$ANSWERS"; exit 1""")
+    locust = _locust(
+        tmp_path, """echo '["Call-ID", 2.5, 80, 201, 1, null, true, 9.5]' > "$ANSWERS"; exit 1"""
+    )
 
     answers = tool.run("http://127.0.0.1:1", "token", QUESTIONS, tmp_path, [], {}, locust)
 
-    assert answers == [tool.Answer("Call-ID", 2.5, 80, 201, 1, None, True)]
+    assert answers == [tool.Answer("Call-ID", 2.5, 80, 201, 1, None, True, 9.5)]
 
 
 def test_answers_of_a_run_before_are_none_of_this_one(tmp_path: Path) -> None:
-    (tmp_path / "answers.jsonl").write_text('["number", 2.5, 80, 201, 1, null, true]\n')
+    (tmp_path / "answers.jsonl").write_text('["number", 2.5, 80, 201, 1, null, true, 9.5]\n')
     locust = _locust(tmp_path, "echo 'no module named gevent' >&2; exit 1")
 
     with pytest.raises(RuntimeError, match="no module named gevent"):
