@@ -5,11 +5,13 @@ Kept for `KNOWN_S`, so that a request seldom waits for it. Knows nothing of HTTP
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.records.shared import SharedReading
 from api.tables import ended_logins, users
 
 KNOWN_S = 2.0
@@ -38,6 +40,7 @@ class Standings:
         self._clock = clock
         self._known: dict[str, tuple[float, Standing | None]] = {}
         self._changes = 0
+        self._readings: dict[str, SharedReading[Standing | None]] = {}
 
     async def of(self, username: str) -> Standing | None:
         """Of the user of this name; None when there is none. DatabaseError while that cannot be told."""
@@ -47,10 +50,12 @@ class Standings:
             return known[1]
         while True:
             changes = self._changes
-            standing = await _read(self._engine, username)
+            reading = self._readings.setdefault(username, SharedReading())
+            standing = await reading.get(partial(_read, self._engine, username))
             if changes == self._changes:
                 # Else it may be older than the change.
                 break
+        self._readings.pop(username, None)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[username] = now_s + KNOWN_S, standing
@@ -59,6 +64,7 @@ class Standings:
     def forget(self, username: str | None = None) -> None:
         """One user's has changed; None: anybody's may have."""
         self._changes += 1
+        self._readings.clear()
         if username is None:
             self._known.clear()
         else:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from api.records.shared import SharedReading
+
 KNOWN_S = 2.0
 """So much later at most another process is told of a change; this one is at once."""
 
@@ -19,6 +21,7 @@ class Remembered(Generic[T]):
         self._until_s = 0.0
         self._found: T | None = None
         self._changes = 0
+        self._reading: SharedReading[T] = SharedReading()
 
     async def get(self) -> T:
         """As it is, or was a moment ago; what reading it raises."""
@@ -26,7 +29,7 @@ class Remembered(Generic[T]):
         if found is not None and self._clock() < self._until_s:
             return found
         changes = self._changes
-        found = await self._read()
+        found = await self._reading.get(self._read)
         if changes == self._changes:
             # Else it may be older than the change.
             self._found, self._until_s = found, self._clock() + KNOWN_S
@@ -36,3 +39,4 @@ class Remembered(Generic[T]):
         """It may have changed."""
         self._changes += 1
         self._found = None
+        self._reading.forget()
