@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from api.search import narrow, sql
+from api.search import sql
 from api.search.query import Condition, Operator
 from capture.journal.directory import open_header
 from capture.journal.figures import WorkerFigure
@@ -30,7 +30,7 @@ from capture.journal.record import unpack_records
 from capture.journal.segment import RECORDS_START, segment_numbers, segment_path
 from capture.journal.syncing import OpenSegment, Syncing
 from capture.keys import KeyMemory
-from capture.store.columns import KEY_TEXT_COLUMNS
+from capture.store.columns import KEY_TEXT_COLUMNS, keys_table
 from capture.store.connection import RowsRefused
 from capture.store.partitions import HOUR_US
 
@@ -167,20 +167,12 @@ def two_conditions_on_one_key_row(original: Callable[..., Any]) -> Callable[...,
         joined = original(translation, atoms)
         if len(joined.calls) < 2 or joined.given is not None:
             return joined
-        # The buckets are the same in all; what is behind them is each one's condition.
-        head, *_ = _halves(joined.calls[0])
-        conditions = [_halves(calls)[1] for calls in joined.calls]
-        calls = sql.sql(head, " and ", sql.all_of(conditions))
-        keys = sql.sql("m.call in (select call from (", calls, ") as shown)")
-        return joined._replace(keys=keys, calls=(calls,))
+        conditions = [shown.condition for shown in joined.calls if shown.condition is not None]
+        shown = joined.calls[0]._replace(condition=sql.all_of(conditions))
+        keys = sql.sql("m.call in (select call from (", translation.places_of(shown), ") as shown)")
+        return joined._replace(keys=keys, calls=(shown,))
 
     return conjoin
-
-
-def _halves(calls: sql.Sql) -> tuple[sql.Sql, sql.Sql]:
-    """A key atom up to its buckets, and its condition."""
-    at = calls.pieces.index(" and ")
-    return sql.Sql(calls.pieces[:at]), sql.Sql(calls.pieces[at + 1 :])
 
 
 @_mutant("api.search.narrow:_Translation._condition")
@@ -207,15 +199,15 @@ def arithmetic_buckets(original: Callable[..., Any]) -> Callable[..., Any]:
     return grouped
 
 
-@_mutant("api.search.narrow:_Translation._key_atom")
+@_mutant("api.search.narrow:_Translation._of_keys")
 def cut_values_taken_for_whole(original: Callable[..., Any]) -> Callable[..., Any]:
     """A key row whose values were cut is no candidate unless what is left of them fits."""
 
-    def key_atom(translation: Any, condition: Any, **_: Any) -> Any:
-        keys = sql.sql("m.call in (", translation.calls_of(condition), ")")
-        return narrow._Atom(keys=keys, calls=(translation.places_of(condition),))
+    def of_keys(translation: Any, columns: str, buckets: sql.Sql, condition: sql.Sql) -> sql.Sql:
+        table = keys_table(translation._message_class)
+        return sql.sql(f"select {columns} from {table} k where k.bucket", buckets, " and ", condition)
 
-    return key_atom
+    return of_keys
 
 
 @_mutant("api.search.narrow:_Translation._text")
