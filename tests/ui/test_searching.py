@@ -95,6 +95,8 @@ def test_call_window_shows_every_leg(ui: Ui) -> None:
 def test_log_line_stands_in_the_ladder_at_its_time_and_can_be_opened(ui: Ui) -> None:
     ui.search(CallID="1-20595-kam-hep3-hlog@127.0.0.1")
     ui.open_call()
+    # Log lines come after the call, and move its arrows.
+    expect(ui.arrows().filter(has_text="HEP-LOG")).to_have_count(2)
     line = ui.arrows().filter(has_text="HEP-LOG").first
     expect(line).to_contain_text("request INVITE from alice to bob")
     expect(ui.arrows().first).to_contain_text("INVITE (SDP)")
